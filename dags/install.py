@@ -1,0 +1,48 @@
+"""
+### Install: an environment for every instance
+
+Climbs the installation **ladder**, one attempt a strategy, and stops at the first environment that builds, collects
+the test suite and passes at least one test at the base commit:
+
+1. `unified`: the paper's unified default configuration, the baseline.
+2. `dated`: the same with every dependency resolved as of the base commit's date.
+
+Each mapped task is one instance. A lost one has its reason and log in `swemill explain INSTANCE`.
+"""
+
+from airflow.sdk import Param, dag
+
+from swemill_airflow.assets import ENVIRONMENTS, INSTANCES
+from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.steps import mapped_stage
+
+
+@dag(
+    dag_id="install",
+    schedule=[INSTANCES],
+    doc_md=__doc__,
+    params={
+        "limit": limit_param(),
+        "only": subjects_param("Instances", "pallets__flask-5014"),
+        "strategies": Param(
+            ["unified", "dated"],
+            type="array",
+            items={"type": "string", "enum": ["unified", "dated"]},
+            title="Strategies",
+            description="Rungs of the ladder, in the order in which they are tried.",
+        ),
+    },
+    **dag_defaults("install"),
+)
+def install() -> None:
+    mapped_stage(
+        "install",
+        asset=ENVIRONMENTS,
+        next_job="validate",
+        pool="docker_host",
+        minutes=60,
+        strategies="{{ params.strategies }}",
+    )
+
+
+install()

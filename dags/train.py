@@ -1,0 +1,41 @@
+"""
+### Train: supervised fine-tuning with TorchTune
+
+Hands the newest release to a GPU node as a TorchTune job (`training/`) and waits for its checkpoint. The
+configuration `tiny` trains a tiny Qwen2.5-architecture model on this machine's CPU; the others need GPUs and a model
+folder (`training/README.md`).
+"""
+
+from airflow.sdk import Param, dag
+
+from swemill_airflow.assets import CHECKPOINT
+from swemill_airflow.defaults import dag_defaults
+from swemill_airflow.train_operator import TrainOperator
+
+
+@dag(
+    dag_id="train",
+    schedule=None,
+    doc_md=__doc__,
+    params={
+        "config": Param("tiny", type="string", title="Configuration", description="A file of training/configs."),
+        "overrides": Param(
+            {},
+            type="object",
+            title="Overrides",
+            description='Dotted keys of the configuration, such as {"epochs": 3}.',
+        ),
+    },
+    **dag_defaults("training"),
+)
+def train() -> None:
+    TrainOperator(
+        task_id="train",
+        config="{{ params.config }}",
+        overrides="{{ params.overrides }}",
+        pool="gpu",
+        outlets=[CHECKPOINT],
+    )
+
+
+train()

@@ -1,0 +1,29 @@
+"""
+### Validate: does the gold patch turn tests green?
+
+One hardened container an instance (no network, no capabilities, read-only root): the tests of the test patch run
+before and after the gold patch. Per-test results give FAIL_TO_PASS and PASS_TO_PASS; an instance without a
+FAIL_TO_PASS test, or whose run hangs, crashes or outgrows its memory, is lost with its reason.
+
+Started by new environments. Each mapped task is one instance: clear a failed one to run it again.
+"""
+
+from airflow.sdk import dag
+
+from swemill_airflow.assets import ENVIRONMENTS, VALIDATIONS
+from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.steps import mapped_stage
+
+
+@dag(
+    dag_id="validate",
+    schedule=[ENVIRONMENTS],
+    doc_md=__doc__,
+    params={"limit": limit_param(), "only": subjects_param("Instances", "pallets__flask-5014")},
+    **dag_defaults("validation"),
+)
+def validate() -> None:
+    mapped_stage("validate", asset=VALIDATIONS, next_job="rollout", pool="docker_host", minutes=60)
+
+
+validate()

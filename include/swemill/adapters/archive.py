@@ -1,0 +1,142 @@
+"""The forge ``archive``: a folder of bare git mirrors, with or without their pull requests beside them.
+
+This is how internal, air-gapped or already mirrored repositories are fed in::
+
+    repos/<owner>/<name>.git          bare mirrors (git clone --mirror)
+    pulls/<owner>__<name>.jsonl       optional: one pull request a line, in GitHub's GraphQL field names
+
+Without a pulls file, pull requests are mined from the default branch (see ``mined_pulls``).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from swemill.adapters.git_mirror import BrokenRepository, GitMirror
+from swemill.adapters.graphql_pulls import NotMerged, UnreadablePull, parse_pull_request
+from swemill.adapters.landing import landed_change
+from swemill.adapters.mined_pulls import mine
+from swemill.errors import ForgeUnavailable, SourceError, boundary
+from swemill.reasons import Reason
+from swemill.values import Change, Drop, Malformed, PullRequestRecord, RepositoryRecord
+
+LAYOUT = (
+    "an archive holds bare mirrors at repos/<owner>/<name>.git (git clone --mirror) and, where known, "
+    "their pull requests at pulls/<owner>__<name>.jsonl"
+)
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+class Archive:
+    """The port ``Forge`` over the folder ``root``."""
+
+    name = "archive"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def fingerprint(self) -> str:
+        """Hash of the names, sizes and times of the files that make up the archive; contents are not read."""
+        self._check_layout()
+        digest = hashlib.sha256()
+        with boundary(ForgeUnavailable, f"reading {self._root}", OSError):
+            for path in sorted(path for folder in ("repos", "pulls") for path in (self._root / folder).rglob("*")):
+                if path.is_file():
+                    status = path.stat()
+                    digest.update(f"{path.relative_to(self._root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    def repositories(self) -> Iterator[RepositoryRecord | Malformed]:
+        """Every mirror in order of its name; unusable ones, and pulls files without a mirror, as Malformed.
+
+        Raises:
+            SourceError: the folder is missing or holds no mirror; the message says what is expected.
+        """
+        self._check_layout()
+        known = set()
+        for path in sorted((self._root / "repos").glob("*/*.git")):
+            name = f"{path.parent.name}/{path.name.removesuffix('.git')}"
+            known.add(_pulls_name(name))
+            yield self._repository(name, path)
+        for path in sorted((self._root / "pulls").glob("*.jsonl")):
+            if path.name not in known:
+                owner, _, name = path.name.removesuffix(".jsonl").partition("__")
+                detail = f"pulls/{path.name} has no mirror at repos/{owner}/{name}.git"
+                yield _malformed(f"{owner}/{name}", f"pulls/{path.name}", Reason.MISSING_REPOSITORY, detail)
+
+    def pull_requests(self, repository: RepositoryRecord) -> Iterator[PullRequestRecord | Malformed]:
+        """Pull requests, oldest first: of the pulls file where there is one, else mined from history."""
+        path = self._root / "pulls" / _pulls_name(repository.name)
+        if path.is_file():
+            yield from _recorded(path, repository.name)
+            return
+        try:
+            yield from mine(self._mirror(repository), repository.name)
+        except BrokenRepository as error:
+            detail = f"its history cannot be read ({error})"
+            yield _malformed(repository.name, repository.location, Reason.MISSING_REPOSITORY, detail)
+
+    def change(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Change | Drop:
+        """The change as it landed; Drop(MISSING_COMMIT) where the mirror lacks an object of it."""
+        try:
+            return landed_change(self._mirror(repository), pull_request)
+        except BrokenRepository as error:
+            return Drop(reason=Reason.MISSING_COMMIT, detail=f"the mirror lacks an object of the change ({error})")
+
+    def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
+        """See ``GitMirror.snapshot``. Raises BrokenRepository (a SourceError) when the commit is not whole."""
+        return self._mirror(repository).snapshot(commit)
+
+    def _mirror(self, repository: RepositoryRecord) -> GitMirror:
+        return GitMirror(self._root / repository.location)
+
+    def _repository(self, name: str, path: Path) -> RepositoryRecord | Malformed:
+        location = str(path.relative_to(self._root))
+        trouble = None if all(map(_NAME.fullmatch, name.split("/"))) else "its name holds characters no forge allows"
+        trouble = trouble or GitMirror(path).trouble()
+        if trouble:
+            return _malformed(name, location, Reason.MISSING_REPOSITORY, f"{location}: {trouble}")
+        return RepositoryRecord(forge=self.name, name=name, location=location)
+
+    def _check_layout(self) -> None:
+        if not self._root.is_dir():
+            raise SourceError(f"the archive folder {self._root} does not exist; {LAYOUT}")
+        if not any((self._root / "repos").glob("*/*.git")) and not any((self._root / "pulls").glob("*.jsonl")):
+            raise SourceError(f"{self._root} holds no repository; {LAYOUT}")
+
+
+def _recorded(path: Path, repository: str) -> Iterator[PullRequestRecord | Malformed]:
+    """Records of a pulls file by time of merging. Read twice, so that a large file is never held whole."""
+    order = []
+    numbers: dict[int, int] = {}
+    with boundary(ForgeUnavailable, f"reading {path}", OSError), path.open("rb") as file:
+        offset = 0
+        for at, line in enumerate(file, start=1):
+            where, start, offset = f"pulls/{path.name}:{at}", offset, offset + len(line)
+            if not line.strip():
+                continue
+            try:
+                record = parse_pull_request(line)
+            except NotMerged as error:
+                yield _malformed(repository, where, Reason.NOT_MERGED, f"{where}: {error}")
+            except UnreadablePull as error:
+                yield _malformed(repository, where, Reason.MALFORMED_RECORD, f"{where}: {error}")
+            else:
+                if earlier := numbers.get(record.number):
+                    detail = f"{where}: pull request {record.number} was already given in line {earlier}"
+                    yield _malformed(repository, where, Reason.MALFORMED_RECORD, detail)
+                    continue
+                numbers[record.number] = at
+                order.append((record.merged_at, record.number, start))
+        for _, _, start in sorted(order):
+            file.seek(start)
+            yield parse_pull_request(file.readline())
+
+
+def _pulls_name(repository: str) -> str:
+    return f"{repository.replace('/', '__')}.jsonl"
+
+
+def _malformed(repository: str, where: str, reason: Reason, detail: str) -> Malformed:
+    return Malformed(repository=repository, where=where, drop=Drop(reason=reason, detail=detail))

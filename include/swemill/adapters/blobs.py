@@ -1,0 +1,68 @@
+"""Content-addressed blobs over fsspec: a local folder by default, S3 or GCS by URL.
+
+Written temp -> fsync -> rename on a local file system, so that a name that exists holds exactly its bytes. The database
+row that points at a blob is written after it.
+"""
+
+import os
+from pathlib import PurePosixPath
+from uuid import uuid4
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from swemill.effects import content_hash
+from swemill.errors import StoreUnavailable, boundary
+
+
+class FsspecBlobs:
+    """``ports.Blobs`` below one URL; blob ``k`` lies at ``<root>/k[:2]/k``."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._root = PurePosixPath(root)
+
+    def put(self, data: bytes) -> str:
+        """Store ``data`` durably; returns its hex sha256.
+
+        Raises:
+            DiskFull: no room left. StoreUnavailable: the store cannot be written.
+        """
+        key = content_hash(data)
+        path = self._path(key)
+        with boundary(StoreUnavailable, f"storing a blob below {self._root}", OSError):
+            if self._fs.exists(path):
+                return key
+            self._fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            if isinstance(self._fs, LocalFileSystem):
+                self._write_local(path, data)
+            else:  # an object store's upload is atomic by itself
+                self._fs.pipe_file(path, data)
+        return key
+
+    def get(self, key: str) -> bytes:
+        """The bytes of ``key``.
+
+        Raises:
+            StoreUnavailable: absent, unreadable, or its content does not match its name.
+        """
+        with boundary(StoreUnavailable, f"reading blob {key}", OSError, way_out="is SWEMILL_BLOBS_URL the same?"):
+            data: bytes = self._fs.cat_file(self._path(key))
+        if content_hash(data) != key:
+            raise StoreUnavailable(f"blob {key} is damaged: its content has another hash; restore it from a backup")
+        return data
+
+    def _path(self, key: str) -> str:
+        return str(self._root / key[:2] / key)
+
+    def _write_local(self, path: str, data: bytes) -> None:
+        temporary = f"{path}.{uuid4().hex}.tmp"
+        try:
+            with open(temporary, "wb") as file:  # noqa: PTH123 (fsspec paths are strings)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)  # noqa: PTH105
+        finally:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)  # noqa: PTH108

@@ -1,0 +1,313 @@
+"""The base image below all environments: Debian with its Python, compilers, git and uv.
+
+It comes from a registry where one answers, and from ``debootstrap`` where none does (air-gapped machines). Either way
+the same Dockerfile finishes it, so that the two differ in nothing that a build could notice. What builds need to reach
+the outside (a proxy's CA bundle, a package index) lies in ``/etc/swemill/build.env``, which only builds read: an
+environment variable of the image would also change what tests see.
+"""
+
+import fcntl
+import hashlib
+import io
+import logging
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swemill.adapters.docker.client import engine_errors, says_disk_full
+from swemill.adapters.docker.policy import LABEL
+from swemill.errors import ConfigurationError, DiskFull, Infrastructure, SandboxUnavailable
+from swemill.settings import Settings
+from swemill.values import BaseImage
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+log = logging.getLogger(__name__)
+
+PYTHONS: Mapping[str, str] = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
+"""Python of each Debian release."""
+
+UV_VERSION = "0.13.9"
+PACKAGES = (
+    "ca-certificates file g++ gcc git libbz2-dev libc6-dev libffi-dev liblzma-dev libreadline-dev libsqlite3-dev libssl-dev "
+    "libxml2-dev libxslt1-dev libyaml-dev locales make patch pkg-config procps python3 python3-dev python3-pip "
+    "python3-venv tzdata xz-utils zlib1g-dev"
+).split()
+
+_SOURCE_LABEL = "swemill.base.source"
+_REGISTRY_PATIENCE = 20
+_BUILD_TIMEOUT = 1200
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImageConfig:
+    """What defines the base image, and where it may come from."""
+
+    suite: str
+    mirror: str
+    """Package mirror of debootstrap; empty: the host's own."""
+    source: str
+    """``auto``, ``registry`` or ``debootstrap``."""
+    ca_bundle: Path | None
+    index_url: str | None
+    lock_dir: Path
+    """Folder of the lock file that keeps two processes from making the same image."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "BaseImageConfig":
+        """The configuration that ``settings`` ask for."""
+        return cls(
+            suite=settings.debian_suite,
+            mirror=settings.debian_mirror,
+            source=settings.base_image_source,
+            ca_bundle=settings.ca_bundle,
+            index_url=settings.index_url,
+            lock_dir=settings.home / "locks",
+        )
+
+
+class BaseImages:
+    """Makes the base image on first use, and finds it ever after."""
+
+    def __init__(self, api: "APIClient", *, config: BaseImageConfig) -> None:
+        """Take the engine's low-level client and the configuration; nothing is contacted yet."""
+        self._api = api
+        self._config = config
+
+    def get(self) -> BaseImage:
+        """The base image, made now if the engine lacks it (1-3 minutes, once).
+
+        Raises:
+            ConfigurationError: unknown suite, missing CA bundle, or debootstrap cannot run here.
+            SandboxUnavailable: the engine or the chosen source does not answer.
+            DiskFull: no room left.
+        """
+        python = PYTHONS.get(self._config.suite)
+        if python is None:
+            raise ConfigurationError(
+                f"SWEMILL_DEBIAN_SUITE is {self._config.suite!r}; known are {', '.join(PYTHONS)} (Python {', '.join(PYTHONS.values())})"
+            )
+        context = self._context()
+        recipe = hashlib.sha256(b"\0".join(name.encode() + b"\0" + data for name, data in sorted(context.items())))
+        reference = f"swemill/base:{self._config.suite}-{recipe.hexdigest()[:12]}"
+        found = self._find(reference, python)
+        if found:
+            return found
+        with _locked(self._config.lock_dir, reference):
+            found = self._find(reference, python)  # another process may have made it while this one waited
+            if found is None:
+                self._make(reference, context)
+                found = self._find(reference, python)
+        if found is None:
+            raise SandboxUnavailable(f"the base image {reference} vanished right after it was made; run again")
+        return found
+
+    def _find(self, reference: str, python: str) -> BaseImage | None:
+        import docker.errors
+
+        with engine_errors(f"looking for the base image {reference}"):
+            try:
+                image = self._api.inspect_image(reference)
+            except docker.errors.ImageNotFound:
+                return None
+        source = (image["Config"].get("Labels") or {}).get(_SOURCE_LABEL, "unknown")
+        return BaseImage(reference=reference, digest=image["Id"], python=python, source=source)
+
+    def _context(self) -> dict[str, bytes]:
+        exports = []
+        context: dict[str, bytes] = {"ca.crt": b""}
+        if self._config.ca_bundle:
+            try:
+                context["ca.crt"] = self._config.ca_bundle.read_bytes()
+            except OSError as error:
+                raise ConfigurationError(f"the CA bundle {self._config.ca_bundle} cannot be read: {error}") from error
+            names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+            exports += [f"export {name}=/etc/swemill/ca.crt" for name in names]
+        if self._config.index_url:
+            if "'" in self._config.index_url:
+                raise ConfigurationError("the package index URL contains a quote")
+            exports += [f"export {name}='{self._config.index_url}'" for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")]
+        context["build.env"] = "".join(f"{line}\n" for line in exports).encode()
+        context["Dockerfile"] = _DOCKERFILE.encode()
+        context["setup.sh"] = _SETUP.encode()
+        context["packages"] = "\n".join(PACKAGES).encode() + b"\n"
+        return context
+
+    def _make(self, reference: str, context: Mapping[str, bytes]) -> None:
+        raw, source = self._raw()
+        log.info("base image: finishing %s (packages, uv, user)", reference)
+        arguments = {"RAW": raw, "SUITE": self._config.suite, "SOURCE": source}
+        tail: list[str] = []
+        with engine_errors(f"building the base image {reference}"):
+            answers = self._api.build(
+                fileobj=io.BytesIO(_tar(context)),
+                custom_context=True,
+                tag=reference,
+                buildargs=arguments,
+                labels={LABEL: "1", _SOURCE_LABEL: source},
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=_BUILD_TIMEOUT,
+            )
+            for answer in answers:
+                tail = [*tail[-40:], str(answer.get("stream") or answer.get("error") or "")]
+                if "error" in answer:
+                    kind = DiskFull if says_disk_full("".join(tail)) else SandboxUnavailable
+                    raise kind(f"building the base image {reference} failed: {''.join(tail)[-2000:]}")
+        log.info("base image: %s is ready", reference)
+
+    def _raw(self) -> tuple[str, str]:
+        """Reference of the bare system to start from, and where it came from."""
+        if self._config.source != "debootstrap":
+            try:
+                return self._pull(), "registry"
+            except Infrastructure as error:
+                if self._config.source == "registry" or isinstance(error, DiskFull):
+                    raise
+                log.info("base image: no registry answers; making the system with debootstrap")
+        return self._bootstrap(), "debootstrap"
+
+    def _pull(self) -> str:
+        repository, tag = "debian", f"{self._config.suite}-slim"
+        log.info("base image: pulling %s:%s", repository, tag)
+        patience, self._api.timeout = self._api.timeout, _REGISTRY_PATIENCE
+        try:
+            with engine_errors(f"pulling {repository}:{tag}"):
+                for answer in self._api.pull(repository, tag=tag, stream=True, decode=True):
+                    if "error" in answer:
+                        raise SandboxUnavailable(f"pulling {repository}:{tag} failed: {answer['error']}")
+        finally:
+            self._api.timeout = patience
+        return f"{repository}:{tag}"
+
+    def _bootstrap(self) -> str:
+        tool = _debootstrap()
+        suite = self._config.suite
+        reference = f"swemill/debian:{suite}"
+        mirror = self._config.mirror or _host_mirror()
+        log.info("base image: debootstrap %s (about a minute)", suite)
+        # ignore_cleanup_errors: a half-made root may hold mounts for a moment; the folder is a temporary one anyway.
+        with tempfile.TemporaryDirectory(prefix="swemill-base-", ignore_cleanup_errors=True) as folder:
+            root = Path(folder) / "root"
+            command = [tool, "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root)]
+            done = subprocess.run([*command, mirror] if mirror else command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                tail = (done.stdout + done.stderr)[-1500:]
+                kind = DiskFull if says_disk_full(tail) else SandboxUnavailable
+                raise kind(f"debootstrap {suite} failed (set SWEMILL_DEBIAN_MIRROR to a mirror that serves it): {tail}")
+            log.info("base image: importing the system")
+            exclude = ["--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*", "--exclude=./dev/*", "--exclude=./proc/*"]
+            with subprocess.Popen(["tar", "-C", str(root), *exclude, "-c", "."], stdout=subprocess.PIPE) as tar:
+                with engine_errors(f"importing {reference}"):
+                    answer = self._api.import_image_from_stream(tar.stdout, repository="swemill/debian", tag=suite)
+            _check_import(answer, tar.returncode)
+        return reference
+
+
+def _check_import(answer: str, status: int) -> None:
+    if status or '"error"' in answer:
+        kind = DiskFull if says_disk_full(answer) else SandboxUnavailable
+        raise kind(f"importing the bootstrapped system failed (tar: {status}): {answer[-500:]}")
+
+
+def _debootstrap() -> str:
+    found = shutil.which("debootstrap") or shutil.which("debootstrap", path="/usr/sbin:/sbin")
+    if os.geteuid() != 0:
+        raise ConfigurationError(
+            "no image registry answers and debootstrap needs root: run once as root, or give the Docker engine a "
+            "registry it can reach"
+        )
+    if found:
+        return found
+    if shutil.which("apt-get") is None:
+        raise ConfigurationError("no image registry answers: install the package `debootstrap` and run again")
+    log.info("base image: installing debootstrap")
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigurationError(f"no image registry answers; `apt-get install debootstrap` failed: {done.stderr[-500:]}")
+    return "/usr/sbin/debootstrap"
+
+
+def _host_mirror() -> str:
+    """The Debian mirror of the host's own apt configuration; empty where it has none."""
+    if shutil.which("apt-get") is None:
+        return ""
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=False
+    )
+    return next((uri for uri in done.stdout.split() if uri.rstrip("/").endswith("/debian")), "")
+
+
+@contextmanager
+def _locked(folder: Path, reference: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{hashlib.sha256(reference.encode()).hexdigest()[:12]}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755 if name.endswith(".sh") else 0o644
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def engine_has_image(api: "APIClient", image: str) -> bool:
+    """True when the engine holds ``image`` (tag or content id). Raises SandboxUnavailable."""
+    import docker.errors
+
+    with engine_errors(f"looking for the image {image}"):
+        try:
+            found: dict[str, Any] = api.inspect_image(image)
+        except docker.errors.ImageNotFound:
+            return False
+    return bool(found.get("Id"))
+
+
+_DOCKERFILE = """\
+ARG RAW
+FROM ${RAW}
+ARG SUITE
+ARG SOURCE
+COPY ca.crt build.env /etc/swemill/
+COPY setup.sh packages /tmp/setup/
+RUN sh /tmp/setup/setup.sh "$SUITE" "$SOURCE" && rm -rf /tmp/setup
+ENV LANG=C.UTF-8 PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin VIRTUAL_ENV=/opt/venv
+WORKDIR /testbed
+USER mill
+CMD ["/bin/bash"]
+"""
+
+_SETUP = f"""\
+set -eu
+suite=$1 source=$2
+if [ "$source" = registry ]; then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(cat /tmp/setup/packages)
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+fi
+. /etc/swemill/build.env
+# The distribution's pip refuses to touch its own Python from Debian 12 on; older ones do not know the option.
+PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir --disable-pip-version-check -q uv=={UV_VERSION}
+uv --version
+groupadd -g 1000 mill
+useradd -u 1000 -g 1000 -m -d /home/mill -s /bin/bash mill
+install -d -o mill -g mill /testbed /opt/testbed /opt/venv /opt/build
+install -o mill -g mill -m 644 /dev/null /opt/lock.txt
+# Nothing below needs set-user-id programs, and no foreign code should find one.
+find / -xdev -type f -perm /6000 -exec chmod a-s {{}} +
+"""

@@ -1,0 +1,123 @@
+"""The one hardened container policy. Whatever starts a container that runs foreign code takes its arguments from here.
+
+It is a pure function from a ``SandboxSpec`` to the arguments of the low-level API, so that the sandbox engine and the
+Airflow operator cannot drift apart, and so that a test can read the whole policy without an engine.
+
+The container's own process is a mere keeper: ``sleep`` for the wall clock, so that the container ends by itself even
+when its owner has died. It runs under a user of its own (``nobody``), because foreign code runs as uid 1000 and could
+otherwise signal the keeper, end its own container and pass for an infrastructure failure.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swemill.errors import ConfigurationError, SandboxUnavailable
+from swemill.values import SandboxSpec
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+USER = "1000:1000"
+"""User and group that every command in a sandbox runs as."""
+
+KEEPER = "65534:65534"
+"""User of the container's own ``sleep``; out of reach of the commands' signals."""
+
+WORKDIR = "/testbed"
+LABEL = "swemill"
+"""Every container and image of SWE-Mill carries the label ``swemill=1``."""
+STAGE_LABEL = "swemill.stage"
+SUBJECT_LABEL = "swemill.subject"
+EFFECT_LABEL = "swemill.effect_key"
+OWNER_LABEL = "swemill.owner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerArguments:
+    """Arguments of ``APIClient.create_host_config`` and ``APIClient.create_container``."""
+
+    host_config: dict[str, Any]
+    container: dict[str, Any]
+
+    def create(self, api: "APIClient") -> str:
+        """Create (not start) the container and return its id. Raises the docker library's exceptions."""
+        host_config = api.create_host_config(**self.host_config)
+        return str(api.create_container(host_config=host_config, **self.container)["Id"])
+
+
+def container_arguments(spec: SandboxSpec, *, runtime: str = "runc") -> ContainerArguments:
+    """The hardened arguments for ``spec``. No mount of any kind: it works with a remote engine as well."""
+    from docker.types import LogConfig, Ulimit
+
+    limits = spec.limits
+    tmpfs = f"rw,exec,nosuid,nodev,size={limits.disk_bytes},uid=1000,gid=1000,mode=0755"
+    host_config: dict[str, Any] = {
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        # The engine's default seccomp profile stays in force because nothing here names another one.
+        "security_opt": ["no-new-privileges:true"],
+        "privileged": False,
+        "read_only": True,
+        "tmpfs": {WORKDIR: tmpfs, "/tmp": tmpfs},  # noqa: S108 - a path inside the container
+        "pids_limit": limits.pids,
+        "mem_limit": limits.memory_bytes,
+        "memswap_limit": limits.memory_bytes,
+        "nano_cpus": int(limits.cpus * 1_000_000_000),
+        "shm_size": 64 << 20,
+        "ipc_mode": "private",
+        "init": True,
+        "runtime": runtime,
+        "log_config": LogConfig(type=LogConfig.types.NONE),
+        # A core dump would be written by the host, to wherever its core_pattern says.
+        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+        "binds": [],
+        "auto_remove": False,
+    }
+    container: dict[str, Any] = {
+        "image": spec.image,
+        "name": spec.name,
+        "entrypoint": ["/bin/sleep"],
+        "command": [str(limits.wall_clock)],
+        "user": KEEPER,
+        "working_dir": "/",
+        "hostname": "sandbox",
+        "environment": {**spec.env, "HOME": "/tmp"},  # noqa: S108
+        "labels": labels(spec),
+        "healthcheck": {"test": ["NONE"]},
+    }
+    return ContainerArguments(host_config=host_config, container=container)
+
+
+def labels(spec: SandboxSpec) -> dict[str, str]:
+    """The labels by which a person, the reaper and the tests find the container."""
+    return {
+        LABEL: "1",
+        STAGE_LABEL: spec.stage,
+        SUBJECT_LABEL: spec.subject,
+        EFFECT_LABEL: spec.effect_key,
+        OWNER_LABEL: f"{socket.gethostname()}/{os.getpid()}",
+    }
+
+
+def check_engine(info: dict[str, Any], *, runtime: str) -> None:
+    """Refuse an engine that cannot honour the policy. ``info`` is what ``APIClient.info()`` answered.
+
+    Raises:
+        ConfigurationError: the runtime is unknown there, or the engine runs containers without seccomp.
+    """
+    runtimes = info.get("Runtimes") or {}
+    if runtime not in runtimes:
+        raise ConfigurationError(
+            f"the container runtime {runtime!r} is unknown to the Docker engine (it has {', '.join(sorted(runtimes))}); "
+            "install it there or set SWEMILL_SANDBOX_RUNTIME"
+        )
+    options = info.get("SecurityOptions")
+    if options is None:
+        raise SandboxUnavailable("the Docker engine does not say how it confines containers; see `docker info`")
+    if not any("name=seccomp" in option and "unconfined" not in option for option in options):
+        raise ConfigurationError(
+            "the Docker engine runs containers without its seccomp profile; remove `seccomp-profile: unconfined` from its "
+            "configuration (foreign code must not run without it)"
+        )

@@ -1,0 +1,136 @@
+"""Verbs that look: funnel, instances, explain, export."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swemill.cli.context import open_mill, say
+from swemill.cli.tables import print_funnel, print_instances
+from swemill.errors import UnknownSubject
+from swemill.jobs.export import export_swebench
+from swemill.models import Attempt
+from swemill.reasons import ADVICE, Reason
+from swemill.store import report
+from swemill.wiring import Mill
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+_LOG_LINES = 25
+
+
+class ExportFormat(StrEnum):
+    """What `swemill export` writes."""
+
+    SWEBENCH = "swebench"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (funnel, instances, explain, export):
+        app.command()(command)
+
+
+def funnel(as_json: AsJson = False) -> None:
+    """Count instances per stage and losses per stage and reason."""
+    with open_mill().store.session() as session:
+        stages, losses = report.funnel(session)
+    if as_json:
+        typer.echo(json.dumps({"stages": [asdict(i) for i in stages], "losses": [asdict(i) for i in losses]}, indent=2))
+    else:
+        print_funnel(stages, losses)
+
+
+def instances(
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Last stage reached (installed ...) or the one that lost it (install ...)."),
+    ] = None,
+    reason: Annotated[Reason | None, typer.Option(help="Why it was lost.")] = None,
+    repo: Annotated[str | None, typer.Option(help="Repository, or a part of its name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List instances and rejected pull requests with where they stand."""
+    with open_mill().store.session() as session:
+        lines = report.instances(session, stage=stage, reason=reason.value if reason else None, repository=repo)
+    if as_json:
+        typer.echo(json.dumps([line._asdict() for line in lines], indent=2))
+    else:
+        print_instances(lines)
+
+
+def explain(instance: str, as_json: AsJson = False) -> None:
+    """Tell an instance's whole history: every attempt, its reason, the log's tail, what to do."""
+    mill = open_mill()
+    with mill.store.session() as session:
+        attempts = report.history(session, instance)
+        incidents = report.incidents(session, instance)
+    if not attempts and not incidents:
+        raise UnknownSubject(f"nothing is known of {instance!r}; `swemill instances` lists what there is")
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "attempts": [_attempt(mill, attempt) for attempt in attempts],
+                    "incidents": [
+                        {"stage": i.stage, "cause": i.cause, "message": i.message, "at": i.at.isoformat()}
+                        for i in incidents
+                    ],
+                },
+                indent=2,
+            )
+        )
+        return
+    for attempt in attempts:
+        _print_attempt(mill, attempt)
+    for incident in incidents:
+        say(f"\nincident at {incident.at:%Y-%m-%d %H:%M:%S} in {incident.stage}, retried: {incident.message}")
+
+
+def _attempt(mill: Mill, attempt: Attempt) -> dict[str, object]:
+    return {
+        "stage": attempt.stage,
+        "subject": attempt.subject,
+        "passed": attempt.passed,
+        "reason": attempt.reason,
+        "detail": attempt.detail,
+        "advice": ADVICE[Reason(attempt.reason)] if attempt.reason else None,
+        "config": attempt.config,
+        "started_at": attempt.started_at.isoformat(),
+        "seconds": (attempt.finished_at - attempt.started_at).total_seconds(),
+        "log_tail": _log_tail(mill, attempt),
+        "evidence": attempt.evidence,
+    }
+
+
+def _print_attempt(mill: Mill, attempt: Attempt) -> None:
+    seconds = (attempt.finished_at - attempt.started_at).total_seconds()
+    how = attempt.config.get("strategy")
+    title = f"{attempt.stage}{f' ({how})' if how else ''}  {attempt.subject}"
+    verdict = typer.style("passed", fg="green") if attempt.passed else typer.style(f"lost: {attempt.reason}", fg="red")
+    say(f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s")
+    say(f"  {verdict}  {attempt.detail}")
+    if attempt.passed or not attempt.reason:
+        return
+    say(f"  what to do: {ADVICE[Reason(attempt.reason)]}")
+    tail = _log_tail(mill, attempt)
+    if tail:
+        say(f"  log tail (whole: blob {attempt.log_blob}):")
+        say("\n".join(f"    {line}" for line in tail.splitlines()))
+
+
+def _log_tail(mill: Mill, attempt: Attempt) -> str:
+    if not attempt.log_blob:
+        return ""
+    return "\n".join(mill.blobs.get(attempt.log_blob).decode(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+def export(
+    path: Annotated[Path, typer.Argument(help="File to write (JSON Lines).")],
+    format_: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.SWEBENCH,
+) -> None:
+    """Write the validated instances in the fields of SWE-bench, one JSON object a line."""
+    count = export_swebench(open_mill(), path)
+    say(f"{count} instances written to {path}")

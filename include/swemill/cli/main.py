@@ -1,0 +1,42 @@
+"""Entry of the command line: collects the commands and turns our errors into one line and an exit code."""
+
+import logging
+import sys
+
+import typer
+
+from swemill.cli import inspecting, machine, working
+from swemill.errors import Infrastructure, SwemillError
+
+app = typer.Typer(
+    name="swemill",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Mill GitHub into execution-validated software-engineering training data, and that into a better model.",
+)
+machine.register(app)
+working.register(app)
+inspecting.register(app)
+
+
+@app.callback()
+def options(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done in detail.")) -> None:
+    """Options of all commands."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def main() -> None:
+    """Run the command line. Exit code 1: bad input or a lost item; 2: wrong usage; 3: infrastructure; 130: Ctrl-C."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("interrupted; finished work is kept and not repeated", err=True)
+        sys.exit(130)
+    except SwemillError as error:
+        typer.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+        sys.exit(3 if isinstance(error, Infrastructure) else 1)

@@ -1,0 +1,123 @@
+"""Verbs that work: the stages of the pipeline, without Airflow."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swemill.cli.context import open_mill, say
+from swemill.errors import Infrastructure
+from swemill.jobs import evaluate as evaluate_job
+from swemill.jobs import harvest as harvest_job
+from swemill.jobs import install as install_job
+from swemill.jobs import judge as judge_job
+from swemill.jobs import release as release_job
+from swemill.jobs import rollout as rollout_job
+from swemill.jobs import train as train_job
+from swemill.jobs import validate as validate_job
+from swemill.jobs.perform import Done
+from swemill.values import Strategy
+
+Instances = Annotated[list[str] | None, typer.Argument(help="Instance ids; none: everything that is pending.")]
+Rollouts = Annotated[list[str] | None, typer.Argument(help="Rollouts, instance@policy#number; none: all pending.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (harvest, install, validate, rollout, judge, release, train, evaluate, reap):
+        app.command()(command)
+
+
+def _each(subjects: Sequence[str], work: Callable[[str], Done]) -> None:
+    """Work on every subject with a progress line each; infrastructure trouble of one does not stop the others."""
+    if not subjects:
+        say("nothing is pending")
+    troubled = []
+    for number, subject in enumerate(subjects, 1):
+        try:
+            say(f"[{number}/{len(subjects)}] {work(subject).line()}")
+        except Infrastructure as error:
+            troubled.append(error)
+            say(f"[{number}/{len(subjects)}] {subject}: not done, {type(error).__name__}: {error}")
+    if troubled:
+        say(f"{len(troubled)} of {len(subjects)} met infrastructure trouble and stay pending: run again")
+        raise typer.Exit(3)
+
+
+def harvest(
+    source: Annotated[str, typer.Argument(help="releases or archive")] = "releases",
+    archive: Annotated[Path | None, typer.Option(help="Folder of the source `archive`.")] = None,
+) -> None:
+    """Turn a source's pull requests into instances, or into rejections with a reason."""
+    done = harvest_job.harvest(open_mill(), source, archive=archive, say=say)
+    say(f"{done.kept} kept, {done.rejected} rejected; {done.new} new facts")
+
+
+def install(
+    instances: Instances = None,
+    strategy: Annotated[list[Strategy] | None, typer.Option(help="Rungs to try, in order; default: all.")] = None,
+) -> None:
+    """Build an environment for every instance, up the ladder of strategies."""
+    mill, ladder = open_mill(), strategy or list(install_job.LADDER)
+    _each(
+        instances or install_job.pending(mill, strategies=ladder),
+        lambda instance: install_job.install(mill, instance, strategies=ladder),
+    )
+
+
+def validate(instances: Instances = None) -> None:
+    """Run the tests before and after the gold patch; record FAIL_TO_PASS and PASS_TO_PASS."""
+    mill = open_mill()
+    _each(instances or validate_job.pending(mill), lambda instance: validate_job.validate(mill, instance))
+
+
+def rollout(
+    rollouts: Rollouts = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Default: those whose key is set, else scripted.")
+    ] = None,
+    attempts: Annotated[int, typer.Option(min=1, help="Rollouts of each policy on each instance.")] = 1,
+) -> None:
+    """Let policies work on validated instances."""
+    mill = open_mill()
+    subjects = rollouts or rollout_job.pending(mill, policies=policy, attempts=attempts)
+    _each(subjects, lambda subject: rollout_job.rollout(mill, subject))
+
+
+def judge(rollouts: Rollouts = None) -> None:
+    """Judge the patches of rollouts, each in a fresh container."""
+    mill = open_mill()
+    _each(rollouts or judge_job.pending(mill), lambda subject: judge_job.judge(mill, subject))
+
+
+def release() -> None:
+    """Make the SFT dataset of everything resolved so far."""
+    mill = open_mill()
+    done = release_job.release(mill)
+    say(done.line())
+
+
+def train(config: Annotated[str, typer.Option(help="A file of training/configs.")] = "tiny") -> None:
+    """Fine-tune on the newest release."""
+    done = train_job.train(open_mill(), config=config, say=say)
+    say(done.line())
+    if not done.passed:
+        raise typer.Exit(1)
+
+
+def evaluate(
+    policy: Annotated[list[str] | None, typer.Option(help="Policies; default: all that are ready.")] = None,
+    split: Annotated[str | None, typer.Option(help="holdout or all; default: both.")] = None,
+) -> None:
+    """Count a policy's resolved rate on a split, with its Wilson interval."""
+    mill = open_mill()
+    subjects = [f"{name}/{part}" for name in policy or [] for part in ([split] if split else evaluate_job.SPLITS)]
+    _each(subjects or evaluate_job.pending(mill, split=split), lambda subject: evaluate_job.evaluate(mill, subject))
+
+
+def reap() -> None:
+    """Remove labelled containers whose work nobody claims any more."""
+    mill = open_mill()
+    removed = mill.engine.reap(mill.store.is_claimed)
+    say(f"{len(removed)} orphaned containers removed")

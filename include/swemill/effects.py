@@ -1,0 +1,34 @@
+"""Effect keys: the identity of a piece of work, by which nothing is ever done twice.
+
+``effect_key = sha256(subject, stage, configuration, input)``. The configuration is everything that could change the
+result: the stage's parameters and its code version, a number in the stage's module that is raised when its meaning
+changes. The input is the effect key (or content hash) of the fact it starts from, so that a new environment makes a
+new validation by itself.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from swemill.reasons import Stage
+
+
+def content_hash(data: bytes) -> str:
+    """Hex sha256 of ``data``: the name of a blob."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON (sorted keys, no spaces, UTF-8), so that equal values have equal hashes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+
+
+def config_key(stage: Stage, code_version: int, config: Mapping[str, Any]) -> str:
+    """Hash of a stage's configuration and code version."""
+    return content_hash(canonical({"stage": stage, "code_version": code_version, "config": dict(config)}))
+
+
+def effect_key(*, subject: str, stage: Stage, config: str, input_key: str) -> str:
+    """The natural key of one attempt (see the module's text)."""
+    return content_hash(canonical([subject, stage, config, input_key]))

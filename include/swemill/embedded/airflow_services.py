@@ -1,0 +1,210 @@
+"""Brings the four components of Airflow up, keeps them up across runs, and takes them down again.
+
+They outlive the command that starts them: the UI stays up after a pass. Each is a process of its own rather than
+``airflow standalone``, whose children are orphaned when it is stopped.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from swemill.embedded import airflow_config, processes
+from swemill.embedded.airflow_api import AirflowApi
+from swemill.embedded.airflow_config import AirflowHome
+from swemill.embedded.postgres import DatabaseUrls
+from swemill.errors import OrchestratorUnavailable
+from swemill.settings import CHECKOUT, PROVIDER_KEYS, Settings
+
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "api-server": ("api-server",),
+    # No log servers: the API server reads the files themselves, and nothing more listens on the network.
+    "dag-processor": ("dag-processor",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+_READY_SECONDS = 240
+
+
+def start(
+    settings: Settings, urls: DatabaseUrls, *, docker_host: str | None, dags: Path, say: Callable[[str], None]
+) -> AirflowApi:
+    """Start the components that do not run, wait until all are healthy, and create missing pools.
+
+    Raises:
+        OrchestratorUnavailable: a component does not become healthy; the message holds the end of its log.
+    """
+    began = time.monotonic()
+    ours_answers = processes.recorded(_record(settings, "api-server")) is not None
+    home = airflow_config.write(settings, urls, dags=dags, port_in_use_by_us=ours_answers)
+    environ = airflow_config.environment(settings, urls, docker_host=docker_host)
+    client = api(settings)
+    fingerprint = _fingerprint(home, environ)
+    mark = settings.home / "run" / "airflow.fingerprint"
+    if running(settings) and (not mark.exists() or mark.read_text() != fingerprint):
+        say("airflow   settings, keys or plugins have changed: restarting")
+        stop(settings)
+    if _all_run(settings) and (health := client.health()) and health.all_healthy:
+        say(f"airflow   up at {home.url}")
+        return client
+    _migrate(home, urls, environ, say)
+    processes.write_private(mark, fingerprint)
+    if not _all_run(settings):
+        # Components whose supervisor was killed leave workers behind that would work against the new ones.
+        _end_orphans(settings)
+    say("airflow   starting")
+    for name in ("api-server", "dag-processor"):
+        _start_component(settings, name, environ)
+    # The scheduler's workers call the API from their first moment on.
+    _wait(settings, client, lambda: client.health() is not None)
+    client.create_missing_pools(_pools())
+    for name in ("scheduler", "triggerer"):
+        _start_component(settings, name, environ)
+    _wait(settings, client, lambda: (health := client.health()) is not None and health.all_healthy)
+    say(f"airflow   up at {home.url} in {time.monotonic() - began:.0f} s")
+    return client
+
+
+def stop(settings: Settings) -> list[str]:
+    """Stop the components and everything they started, workers and running tasks included; names what ran."""
+    running = [name for name in COMPONENTS if processes.recorded(_record(settings, name))]
+    processes.stop([_record(settings, name) for name in reversed(tuple(COMPONENTS))], grace=10)
+    _end_orphans(settings)
+    return running
+
+
+def running(settings: Settings) -> list[str]:
+    """Names of the components that run."""
+    return [name for name in COMPONENTS if processes.recorded(_record(settings, name))]
+
+
+def api(settings: Settings) -> AirflowApi:
+    """A client of the configured Airflow.
+
+    Raises:
+        OrchestratorUnavailable: it was never started.
+    """
+    home = airflow_config.read(settings)
+    if home is None:
+        raise OrchestratorUnavailable(f"no Airflow was ever started in {settings.home}: `swemill up` starts one")
+    return AirflowApi(base_url=home.url, username=airflow_config.USERNAME, password=home.password)
+
+
+def _fingerprint(home: AirflowHome, environ: Mapping[str, str]) -> str:
+    """Hash of what the components read only once, as they start; DAG files and ``swemill`` are read by each task."""
+    content = hashlib.sha256((home.folder / "airflow.cfg").read_bytes())
+    for name in sorted(environ):
+        if name in (*PROVIDER_KEYS, "GITHUB_TOKEN", "DOCKER_HOST") or name.startswith(("SWEMILL_", "PIP_", "SSL_CERT")):
+            content.update(f"{name}={environ[name]}\0".encode())
+    plugins = (file for file in (CHECKOUT / "plugins").rglob("*.py") if file.is_file())
+    for file in sorted([*plugins, CHECKOUT / "config" / "airflow_local_settings.py", CHECKOUT / "requirements.txt"]):
+        content.update(file.read_bytes())
+    return content.hexdigest()
+
+
+def _migrate(home: AirflowHome, urls: DatabaseUrls, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Create or migrate Airflow's tables, unless this version is known to have done so in this very database."""
+    done = home.folder / "migrated.json"
+    version = importlib.metadata.version("apache-airflow-core")
+    wanted = {
+        "airflow": version,
+        "database": hashlib.sha256(urls.airflow.encode()).hexdigest(),
+        "revision": _revision(urls),
+    }
+    try:
+        if wanted["revision"] and json.loads(done.read_text()) == wanted:
+            return
+    except (FileNotFoundError, ValueError):
+        pass  # no mark, or one cut short: migrate, which does no harm twice
+    began = time.monotonic()
+    say("airflow   preparing its database")
+    result = subprocess.run(
+        [*_airflow(), "db", "migrate"], env=environ, cwd=home.folder, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        said = "\n".join((result.stdout + result.stderr).strip().splitlines()[-12:])
+        raise OrchestratorUnavailable(f"Airflow's database cannot be migrated:\n{said}")
+    processes.write_private(done, json.dumps(wanted | {"revision": _revision(urls)}))
+    say(f"airflow   database ready in {time.monotonic() - began:.0f} s")
+
+
+def _revision(urls: DatabaseUrls) -> str | None:
+    engine = create_engine(urls.airflow)
+    try:
+        with engine.connect() as connection:
+            revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return revision
+    except SQLAlchemyError:
+        return None  # no such table yet
+    finally:
+        engine.dispose()
+
+
+def _start_component(settings: Settings, name: str, environ: Mapping[str, str]) -> None:
+    if processes.recorded(_record(settings, name)):
+        return
+    processes.start(
+        [*_airflow(), *COMPONENTS[name]],
+        record=_record(settings, name),
+        log=_log(settings, name),
+        environ=environ,
+        folder=airflow_config.airflow_folder(settings),
+        home=settings.home,
+    )
+
+
+def _wait(settings: Settings, client: AirflowApi, ready: Callable[[], bool]) -> None:
+    began = [name for name in COMPONENTS if _record(settings, name).exists()]
+    deadline = time.monotonic() + _READY_SECONDS
+    while not ready():
+        for name in began:
+            if processes.recorded(_record(settings, name)) is None:
+                log = _log(settings, name)
+                raise OrchestratorUnavailable(f"Airflow's {name} ended; the end of {log}:\n{processes.tail(log)}")
+        if time.monotonic() > deadline:
+            raise OrchestratorUnavailable(
+                f"Airflow is not healthy after {_READY_SECONDS} s ({client.health()}); see {_log(settings, '*')}"
+            )
+        time.sleep(0.5)
+
+
+def _all_run(settings: Settings) -> bool:
+    return len(running(settings)) == len(COMPONENTS)
+
+
+def _end_orphans(settings: Settings) -> None:
+    kept = set()
+    for name in running(settings):
+        root = processes.recorded(_record(settings, name))
+        if root:
+            kept |= {root, *processes.descendants(root.pid)}
+    me = os.getpid()
+    orphans = [process for process in processes.marked(settings.home) if process not in kept and process.pid != me]
+    processes.end(orphans, grace=5)
+
+
+def _pools() -> dict[str, dict[str, object]]:
+    pools: dict[str, dict[str, object]] = json.loads((CHECKOUT / "config" / "pools.json").read_text())
+    # The checked-in file is sized for two cores; containers are what fills a bigger machine.
+    pools["docker_host"]["slots"] = max(int(str(pools["docker_host"]["slots"])), os.cpu_count() or 1)
+    return pools
+
+
+def _airflow() -> list[str]:
+    return [sys.executable, "-m", "airflow"]
+
+
+def _record(settings: Settings, name: str) -> Path:
+    return settings.home / "run" / f"airflow-{name}.json"
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return settings.home / "logs" / f"airflow-{name}.log"

@@ -1,0 +1,64 @@
+"""What makes a pull request a task: small pure filters, each ``-> None`` (keep) or ``Drop`` with its named reason.
+
+One function a reason, so that the funnel's losses can be read here. ``first`` runs them in order and stops at the first
+loss: the cheap and most telling come first.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from swemill.patches import changed_paths, is_documentation, is_test_path, shown
+from swemill.reasons import Reason
+from swemill.values import Drop, PullRequestRecord, StatementSource
+
+Check = Callable[[], Drop | None]
+
+
+def first(checks: Iterable[Check]) -> Drop | None:
+    """The first loss of ``checks``, or None when all keep."""
+    return next((drop for check in checks if (drop := check()) is not None), None)
+
+
+def not_merged(merged_at: datetime | None) -> Drop | None:
+    """Only a merged pull request carries a reviewed fix."""
+    return None if merged_at is not None else Drop(reason=Reason.NOT_MERGED, detail="mergedAt is empty")
+
+
+def no_linked_issue(pull_request: PullRequestRecord, *, required: bool = True) -> Drop | None:
+    """A pull request of a forge with issues must close one.
+
+    What was mined from commit messages or a changelog has no issue to link and is kept: its statement's source says so.
+    """
+    if not required or pull_request.issues or pull_request.statement_source is not StatementSource.ISSUE:
+        return None
+    return Drop(reason=Reason.NO_LINKED_ISSUE, detail="no closing reference and no closing keyword in title or body")
+
+
+def empty_statement(statement: str, source: StatementSource) -> Drop | None:
+    """A task needs words."""
+    if any(character.isalnum() for character in statement):
+        return None
+    return Drop(reason=Reason.EMPTY_STATEMENT, detail=f"nothing to read in the {source.value.replace('_', ' ')}")
+
+
+def no_test_change(test_patch: bytes) -> Drop | None:
+    """A change without tests cannot be shown to work. Raises BadPatch."""
+    if any(is_test_path(path) for path in changed_paths(test_patch)):
+        return None
+    return Drop(reason=Reason.NO_TEST_CHANGE, detail="no test file among the changed files")
+
+
+def no_code_change(patch: bytes) -> Drop | None:
+    """There must be something to solve: one file that is neither test nor documentation. Raises BadPatch."""
+    paths = changed_paths(patch)
+    if any(not is_test_path(path) and not is_documentation(path) for path in paths):
+        return None
+    named = ", ".join(shown(path) for path in paths[:5])
+    return Drop(reason=Reason.NO_CODE_CHANGE, detail=f"outside the tests only {named}" if named else "tests only")
+
+
+def patch_too_large(size: int, *, limit: int) -> Drop | None:
+    """Gold patch and test patch together may hold ``limit`` bytes."""
+    if size <= limit:
+        return None
+    return Drop(reason=Reason.PATCH_TOO_LARGE, detail=f"{size} bytes, the limit is {limit}")

@@ -1,0 +1,136 @@
+"""Evaluate policies on fixed sets of instances. A subject is ``policy/split``."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from swemill.effects import canonical, content_hash
+from swemill.errors import UserError
+from swemill.jobs.perform import Done, Outcome, perform
+from swemill.models import Evaluation, Instance, ReleaseItem, Validation
+from swemill.reasons import Stage
+from swemill.stages import evaluate as stage
+from swemill.stages.release import is_held_out
+from swemill.store.facts import Work, has_effect, put_policy
+from swemill.store.pending import judged_rollouts
+from swemill.values import PolicySpec
+from swemill.wiring import Mill
+
+SPLITS = ("holdout", "all")
+"""``holdout``: repositories that are never released for training; ``all``: every validated instance."""
+
+
+class _Evidence(NamedTuple):
+    """One policy's first rollout on one instance: the verdict and the effect key that proves it."""
+
+    resolved: bool
+    effect: str
+
+
+def pending(mill: Mill, *, policies: list[str] | None = None, split: str | None = None) -> list[str]:
+    """Evaluations whose rollouts are all judged and that were not made yet."""
+    subjects = []
+    with mill.store.session() as session:
+        for policy in _policies(mill, policies):
+            for name in [split] if split else SPLITS:
+                evidence, missing = _evidence(mill, session, policy, name)
+                done = has_effect(session, _work(policy, name, evidence).effect_key)
+                if evidence and not missing and not done:
+                    subjects.append(f"{policy.name}/{name}")
+    return subjects
+
+
+def evaluate(mill: Mill, subject: str) -> Done:
+    """Evaluate one ``policy/split``.
+
+    Raises:
+        UserError: unknown split, rollouts are missing, or the split overlaps the training data.
+    """
+    name, _, split = subject.rpartition("/")
+    if split not in SPLITS:
+        raise UserError(f"{split!r} is no split; there are: {', '.join(SPLITS)}")
+    policy = mill.active_policies([name])[0]
+    with mill.store.session() as session:
+        evidence, missing = _evidence(mill, session, policy, split)
+        if split == "holdout":
+            stage.require_disjoint(trained=_trained(session), evaluated=_repositories(session, evidence))
+    if missing:
+        raise UserError(
+            f"{len(missing)} instances of the split {split} have no judged rollout by {name} yet "
+            f"({', '.join(missing[:3])} ...); run rollout and judge first"
+        )
+    work = _work(policy, split, evidence)
+
+    def do() -> Outcome:
+        result = stage.evaluate(policy, {key: item.resolved for key, item in evidence.items()}, split=split)
+
+        def save(session: Session, attempt_id: int) -> None:
+            session.add(
+                Evaluation(
+                    attempt_id=attempt_id,
+                    policy_id=put_policy(session, policy),
+                    split=split,
+                    instances=result.instances,
+                    resolved=result.resolved,
+                    rate=result.rate,
+                    low=result.low,
+                    high=result.high,
+                    outcomes=dict(result.outcomes),
+                )
+            )
+
+        detail = (
+            f"resolved {result.resolved}/{result.instances} = {result.rate:.1%} "
+            f"(95% interval {result.low:.1%} to {result.high:.1%})"
+        )
+        return Outcome(passed=True, detail=detail, save=save)
+
+    return perform(mill, work, do)
+
+
+def _policies(mill: Mill, names: list[str] | None) -> list[PolicySpec]:
+    return mill.active_policies(names) if names else mill.policies
+
+
+def _work(policy: PolicySpec, split: str, evidence: Mapping[str, _Evidence]) -> Work:
+    return Work(
+        stage=Stage.EVALUATE,
+        subject=f"{policy.name}/{split}",
+        config={"policy": policy.config(), "split": split},
+        code_version=stage.CODE_VERSION,
+        input_key=content_hash(canonical(sorted(item.effect for item in evidence.values()))),
+    )
+
+
+def _evidence(mill: Mill, session: Session, policy: PolicySpec, split: str) -> tuple[dict[str, _Evidence], list[str]]:
+    """Verdicts by instance, and the instances of the split that have none yet."""
+    verdicts: dict[str, _Evidence] = {}
+    for row in judged_rollouts(session):
+        if row.policy.config != policy.config() or row.rollout.number != 1:
+            continue
+        if row.judgement is not None and row.judgement_effect is not None:
+            verdicts[row.rollout.instance_id] = _Evidence(row.judgement.resolved, row.judgement_effect)
+        elif not row.attempt.passed:  # no patch: there is nothing to judge
+            verdicts[row.rollout.instance_id] = _Evidence(False, row.attempt.effect_key)
+    wanted = [
+        instance_id
+        for instance_id, repository in session.execute(
+            select(Validation.instance_id, Instance.repository)
+            .join(Instance, Instance.instance_id == Validation.instance_id)
+            .distinct()
+        )
+        if split == "all" or is_held_out(repository, mill.settings.holdout_percent)
+    ]
+    missing = sorted(set(wanted) - set(verdicts))
+    return {key: verdicts[key] for key in sorted(wanted) if key in verdicts}, missing
+
+
+def _trained(session: Session) -> set[str]:
+    released = select(ReleaseItem.instance_id)
+    return set(session.scalars(select(Instance.repository).where(Instance.instance_id.in_(released))))
+
+
+def _repositories(session: Session, evidence: Mapping[str, _Evidence]) -> set[str]:
+    return set(session.scalars(select(Instance.repository).where(Instance.instance_id.in_(list(evidence)))))

@@ -1,0 +1,60 @@
+"""From rows back to values."""
+
+from sqlalchemy.orm import Session
+
+from swemill.errors import UnknownSubject
+from swemill.models import Environment, Instance, Repository, Validation
+from swemill.store.pending import LoadedInstance, load_instance
+from swemill.values import BaseInference, InstanceSpec, RepositoryRecord, StatementSource
+from swemill.wiring import Mill
+
+
+def instance_spec(mill: Mill, row: Instance) -> InstanceSpec:
+    """The instance with its patches."""
+    return InstanceSpec(
+        instance_id=row.instance_id,
+        repository=row.repository,
+        forge=row.forge,
+        number=row.number,
+        base_commit=row.base_commit,
+        base_committed_at=row.base_committed_at,
+        patch=mill.blobs.get(row.patch_blob),
+        test_patch=mill.blobs.get(row.test_patch_blob),
+        problem_statement=row.problem_statement,
+        hints_text=row.hints_text,
+        statement_source=StatementSource(row.statement_source),
+        base_inference=BaseInference(row.base_inference),
+        created_at=row.created_at,
+        version=row.version,
+    )
+
+
+def repository_record(row: Repository | None, instance_id: str) -> RepositoryRecord:
+    """The repository of an instance, for its forge."""
+    if row is None:
+        raise UnknownSubject(f"the repository of {instance_id} is not in the store; harvest it again")
+    return RepositoryRecord(forge=row.forge, name=row.name, location=row.location)
+
+
+def environment_of(session: Session, instance_id: str) -> tuple[LoadedInstance, Environment, str]:
+    """An installed instance: its facts, its newest environment and that one's effect key.
+
+    Raises:
+        UnknownSubject: not harvested, or not installed yet.
+    """
+    loaded = load_instance(session, instance_id)
+    if loaded.environment is None or loaded.environment_effect is None:
+        raise UnknownSubject(f"{instance_id} has no environment yet; run `swemill install {instance_id}` first")
+    return loaded, loaded.environment, loaded.environment_effect
+
+
+def validation_of(session: Session, instance_id: str) -> tuple[LoadedInstance, Validation, str]:
+    """A validated instance: its facts, its newest validation and that one's effect key.
+
+    Raises:
+        UnknownSubject: not harvested, installed or validated yet.
+    """
+    loaded, _, _ = environment_of(session, instance_id)
+    if loaded.validation is None or loaded.validation_effect is None:
+        raise UnknownSubject(f"{instance_id} is not validated; run `swemill validate {instance_id}` first")
+    return loaded, loaded.validation, loaded.validation_effect

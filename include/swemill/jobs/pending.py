@@ -1,0 +1,47 @@
+"""What is pending, by the name of a job: for those who speak of jobs by name (DAG steps, the pass, the CLI)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from swemill.jobs import evaluate, harvest, install, judge, release, rollout, train, validate
+from swemill.reasons import Stage
+from swemill.values import Strategy
+from swemill.wiring import Mill
+
+
+def of(mill: Mill, job: str, params: Mapping[str, Any]) -> list[str]:
+    """Subjects pending for ``job``.
+
+    Args:
+        params: fields of the job's trigger form that decide what is pending: ``strategies`` (install),
+            ``policies`` and ``attempts`` (rollout), ``policies`` and ``split`` (evaluate), ``source`` and ``archive``
+            (harvest), ``config`` and ``overrides`` (train).
+
+    Raises:
+        ValueError: no job has that name.
+    """
+    match job:
+        case Stage.HARVEST:
+            return harvest.pending(mill, params.get("source") or "releases", archive=_folder(params))
+        case Stage.INSTALL:
+            strategies = [Strategy(word) for word in params.get("strategies") or install.LADDER]
+            return install.pending(mill, strategies=strategies)
+        case Stage.VALIDATE:
+            return validate.pending(mill)
+        case Stage.ROLLOUT:
+            return rollout.pending(mill, policies=params.get("policies"), attempts=params.get("attempts") or 1)
+        case Stage.JUDGE:
+            return judge.pending(mill)
+        case Stage.RELEASE:
+            return release.pending(mill)
+        case Stage.TRAIN:
+            return train.pending(mill, config=params.get("config") or "tiny", overrides=params.get("overrides") or {})
+        case Stage.EVALUATE:
+            return evaluate.pending(mill, policies=params.get("policies"), split=params.get("split") or None)
+        case _:
+            raise ValueError(f"no job is called {job!r}")
+
+
+def _folder(params: Mapping[str, Any]) -> Path | None:
+    return Path(params["archive"]) if params.get("archive") else None

@@ -1,0 +1,287 @@
+"""The nouns as SQLAlchemy 2 rows. Rows are FACTS: inserted, never overwritten.
+
+Every fact is reached from an ``Attempt``: one piece of work on one subject, with its effect key (see ``effects``) and
+its outcome. What a stage found out in detail lies in a table of its own, one row an attempt that passed. "Pending" is
+an anti-join over these tables, not a status column.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Float, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
+    """Base of all rows."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {
+        str: Text,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[str]: JSONB,
+        float: Float,
+        int: BigInteger,
+    }
+
+
+class Repository(Base):
+    """A repository of a forge."""
+
+    __tablename__ = "repository"
+    __table_args__ = (UniqueConstraint("forge", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    forge: Mapped[str]
+    name: Mapped[str]
+    """``owner/name``."""
+    location: Mapped[str]
+    """Where the forge finds it again."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), init=False)
+
+
+class PullRequest(Base):
+    """A pull request as the forge told it. An edited one is a new fact with another content hash, not an overwrite."""
+
+    __tablename__ = "pull_request"
+    __table_args__ = (UniqueConstraint("repository_id", "number", "content_hash"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
+    number: Mapped[int]
+    content_hash: Mapped[str]
+    title: Mapped[str]
+    body: Mapped[str]
+    merged_at: Mapped[datetime]
+    record: Mapped[dict[str, Any]]
+    """The whole record, as it came."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), init=False)
+
+
+class Attempt(Base):
+    """One piece of work on one subject and how it ended. Infrastructure failures are no attempts (see ``Incident``)."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index(None, "stage", "subject", "config_key", "input_key"),
+        Index(None, "instance_id"),
+        Index(None, "stage", "reason"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    effect_key: Mapped[str] = mapped_column(unique=True)
+    stage: Mapped[str]
+    subject: Mapped[str]
+    """What was worked on: an instance id, a rollout key, a release, a policy."""
+    instance_id: Mapped[str | None]
+    repository: Mapped[str | None]
+    config_key: Mapped[str]
+    config: Mapped[dict[str, Any]]
+    input_key: Mapped[str]
+    """Effect key or content hash of what it started from."""
+    passed: Mapped[bool]
+    reason: Mapped[str | None]
+    """A ``Reason`` when not passed."""
+    detail: Mapped[str]
+    log_blob: Mapped[str | None]
+    evidence: Mapped[dict[str, Any]]
+    """Blob keys by name."""
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime]
+
+
+class Instance(Base):
+    """A task instance, in SWE-bench's terms; patches are blobs. One row a passed ``harvest`` attempt."""
+
+    __tablename__ = "instance"
+    __table_args__ = (Index(None, "instance_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    pull_request_id: Mapped[int] = mapped_column(ForeignKey("pull_request.id"))
+    instance_id: Mapped[str]
+    repository: Mapped[str]
+    forge: Mapped[str]
+    number: Mapped[int]
+    base_commit: Mapped[str]
+    base_committed_at: Mapped[datetime]
+    base_inference: Mapped[str]
+    patch_blob: Mapped[str]
+    test_patch_blob: Mapped[str]
+    problem_statement: Mapped[str]
+    hints_text: Mapped[str]
+    statement_source: Mapped[str]
+    version: Mapped[str]
+    created_at: Mapped[datetime]
+    """When the pull request was merged."""
+
+
+class Environment(Base):
+    """An environment that works for an instance. One row a passed ``install`` attempt."""
+
+    __tablename__ = "environment"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    instance_id: Mapped[str] = mapped_column(index=True)
+    strategy: Mapped[str]
+    image: Mapped[str]
+    """Tag that runs start from; the image can be rebuilt from the stored Dockerfile."""
+    image_digest: Mapped[str]
+    base_image: Mapped[str]
+    python: Mapped[str]
+    dockerfile_blob: Mapped[str]
+    lock_blob: Mapped[str]
+    collected: Mapped[int]
+    seconds: Mapped[float]
+    bytes: Mapped[int]
+
+
+class Validation(Base):
+    """FAIL_TO_PASS and PASS_TO_PASS of an instance in an environment. One row a passed ``validate`` attempt."""
+
+    __tablename__ = "validation"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id"))
+    instance_id: Mapped[str] = mapped_column(index=True)
+    fail_to_pass: Mapped[list[str]]
+    pass_to_pass: Mapped[list[str]]
+
+
+class Policy(Base):
+    """Agent + model + prompt + limits."""
+
+    __tablename__ = "policy"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    content_hash: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    agent: Mapped[str]
+    model: Mapped[str]
+    config: Mapped[dict[str, Any]]
+
+
+class Rollout(Base):
+    """One policy's trajectory on one instance, whatever its end. One row a ``rollout`` attempt, lost ones too."""
+
+    __tablename__ = "rollout"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    validation_id: Mapped[int] = mapped_column(ForeignKey("validation.id"))
+    policy_id: Mapped[int] = mapped_column(ForeignKey("policy.id"))
+    instance_id: Mapped[str] = mapped_column(index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    """Which of the policy's attempts at this instance, from 1."""
+    exit_status: Mapped[str]
+    trajectory_blob: Mapped[str]
+    patch_blob: Mapped[str]
+    calls: Mapped[int]
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    dollars: Mapped[float]
+    seconds: Mapped[float]
+
+
+class Judgement(Base):
+    """The verdict on a rollout's patch. One row a ``judge`` attempt, resolved or not."""
+
+    __tablename__ = "judgement"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    instance_id: Mapped[str] = mapped_column(index=True)
+    resolved: Mapped[bool]
+    fail_to_pass_passed: Mapped[int]
+    fail_to_pass_total: Mapped[int]
+    pass_to_pass_passed: Mapped[int]
+    pass_to_pass_total: Mapped[int]
+    patch_blob: Mapped[str]
+
+
+class Release(Base):
+    """An immutable SFT dataset. ``manifest`` carries counts, hashes and lineage."""
+
+    __tablename__ = "release"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    dataset_blob: Mapped[str]
+    manifest_blob: Mapped[str]
+    rows: Mapped[int]
+    manifest: Mapped[dict[str, Any]]
+
+
+class ReleaseItem(Base):
+    """Membership of a rollout in a release."""
+
+    __tablename__ = "release_item"
+
+    release_id: Mapped[int] = mapped_column(ForeignKey("release.id"), primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"), primary_key=True)
+    instance_id: Mapped[str] = mapped_column(index=True)
+
+
+class TrainingRun(Base):
+    """A finished fine-tuning job and its checkpoint. One row a passed ``train`` attempt."""
+
+    __tablename__ = "training_run"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    release_id: Mapped[int] = mapped_column(ForeignKey("release.id"))
+    node: Mapped[str]
+    job_id: Mapped[str]
+    config_name: Mapped[str]
+    steps: Mapped[int]
+    first_loss: Mapped[float]
+    final_loss: Mapped[float]
+    result: Mapped[dict[str, Any]]
+    checkpoint: Mapped[str]
+    """Where the checkpoint folder lies."""
+    checkpoint_sha256: Mapped[str]
+
+
+class Evaluation(Base):
+    """Resolved rate of a policy on a fixed set of instances, with its Wilson 95% interval."""
+
+    __tablename__ = "evaluation"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    policy_id: Mapped[int] = mapped_column(ForeignKey("policy.id"))
+    split: Mapped[str]
+    instances: Mapped[int]
+    resolved: Mapped[int]
+    rate: Mapped[float]
+    low: Mapped[float]
+    high: Mapped[float]
+    outcomes: Mapped[dict[str, Any]]
+    """Resolved or not, by instance id."""
+
+
+class Incident(Base):
+    """An infrastructure failure that was seen and retried. An observation for people, never a verdict."""
+
+    __tablename__ = "incident"
+    __table_args__ = (Index(None, "stage", "subject"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    stage: Mapped[str]
+    subject: Mapped[str]
+    cause: Mapped[str]
+    message: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now(), init=False)

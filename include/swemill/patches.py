@@ -1,0 +1,358 @@
+"""Git diffs as bytes: split them, look at their paths, take parts of them away. Nothing here runs git.
+
+Everything that grades or publishes a change passes through this file, and half of what passes comes from a model. The
+reader is therefore strict where ``git apply`` is lenient: hunks are read by their own line counts, and whatever is left
+over is refused, because ``git apply`` would go on to apply it (a second patch in the old ``---``/``+++`` form hidden
+behind a hunk would otherwise slip past ``sanitise``). A section is kept as the very bytes that git printed.
+
+Paths are ``str`` with undecodable bytes kept as surrogates, so they compare and round-trip exactly; ``shown`` makes one
+fit for a message.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+
+class Problem(StrEnum):
+    """What is wrong with a patch."""
+
+    MALFORMED = "malformed"
+    ESCAPES = "escapes"
+    """A path leaves the work tree or reaches into ``.git``."""
+
+
+class BadPatch(ValueError):
+    """A patch that is not a well-formed git diff, or that names a path it must not name.
+
+    Never infrastructure: callers turn it into a verdict with ``problem`` and the message.
+    """
+
+    def __init__(self, problem: Problem, detail: str) -> None:
+        super().__init__(detail)
+        self.problem = problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One file's part of a diff."""
+
+    data: bytes
+    """The bytes of the section as they stand in the diff."""
+    paths: tuple[str, ...]
+    """Every path it names, the old one first: one, or two for a rename or a copy."""
+    symlink: bool = False
+    """Whether a side of it is a symbolic link."""
+
+
+class Split(NamedTuple):
+    """A change as SWE-bench divides it; applying both parts, in any order, gives the whole."""
+
+    patch: bytes
+    test_patch: bytes
+
+
+class Sanitised(NamedTuple):
+    """What is left of a patch, and the paths whose sections were taken out."""
+
+    patch: bytes
+    dropped: tuple[str, ...]
+
+
+# --- which paths are what --------------------------------------------------------------------------------------------
+
+_TEST_WORDS = frozenset({"test", "tests", "testing", "unittest", "unittests", "testdata", "testsuite", "e2e"})
+_CODE_SUFFIXES = frozenset(
+    {".py", ".pyi", ".pyx", ".ipynb", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".go", ".rs", ".rb", ".java"}
+    | {".kt", ".c", ".cc", ".cpp", ".h", ".hpp", ".cs", ".php", ".pl", ".sh", ".t"}
+)
+_TEST_CONFIG = frozenset(
+    {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
+    | {"pyproject.toml", "noxfile.py", "sitecustomize.py", "usercustomize.py", ".coveragerc"}
+)
+_DOC_SUFFIXES = frozenset({".md", ".rst", ".adoc", ".mdx"})
+_DOC_FOLDERS = frozenset({"doc", "docs", "documentation", "changelog.d", "changes", "news", "newsfragments", ".github"})
+_DOC_NAMES = re.compile(
+    r"(?i)^(change(s|log)|history|news|readme|authors|contributors|licen[cs]e|copying|todo)([._-].*)?$"
+)
+
+
+def is_test_path(path: str) -> bool:
+    """Whether a file belongs to the tests, by whole path components and file-name conventions.
+
+    Words count, never substrings: ``latest/``, ``contest.py`` and ``attestation/`` are no tests. Anything below a test
+    folder counts, data included; so does ``conftest.py`` anywhere. A module ``testing.py`` does not: it is usually
+    something that a library offers.
+    """
+    pure = PurePosixPath(path.lower())
+    return any(_is_test_folder(part) for part in pure.parts[:-1]) or _is_test_file(pure)
+
+
+def _is_test_folder(name: str) -> bool:
+    words = [word for word in re.split(r"[-_.]+", name) if word]
+    return name == "t" or any(word in _TEST_WORDS for word in (*words[:1], *words[-1:]))
+
+
+def _is_test_file(path: PurePosixPath) -> bool:
+    stem = path.name.split(".", 1)[0]
+    inner = path.name.split(".")[1:-1]  # app.test.js, app.spec.ts
+    return path.suffix in _CODE_SUFFIXES and (
+        stem in ("test", "tests", "conftest")
+        or stem.startswith(("test_", "tests_"))
+        or stem.endswith(("_test", "_tests"))
+        or any(word in ("test", "spec") for word in inner)
+    )
+
+
+def is_test_config(path: str) -> bool:
+    """Whether a file can change how tests are found, run or reported, wherever it lies."""
+    name = PurePosixPath(path.lower()).name
+    return name in _TEST_CONFIG or name.endswith(".pth")
+
+
+def is_documentation(path: str) -> bool:
+    """Whether a file is documentation, changelog or forge housekeeping: a change of such files alone fixes nothing."""
+    pure = PurePosixPath(path.lower())
+    return pure.parts[0] in _DOC_FOLDERS or pure.suffix in _DOC_SUFFIXES or bool(_DOC_NAMES.match(pure.name))
+
+
+def shown(path: str) -> str:
+    """A path fit for messages and databases: undecodable bytes as ``\\xNN``."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\0")
+
+
+# --- operations ------------------------------------------------------------------------------------------------------
+
+
+def split(diff: bytes) -> Split:
+    """Divide a diff into the change of the code and the change of the tests.
+
+    Documentation and changelogs stay in ``patch``, as in SWE-bench. A rename between the two goes where its new name
+    belongs. Raises BadPatch.
+    """
+    parts: tuple[list[bytes], list[bytes]] = ([], [])
+    for section in sections(diff):
+        parts[is_test_path(section.paths[-1])].append(section.data)
+    return Split(b"".join(parts[0]), b"".join(parts[1]))
+
+
+def changed_paths(diff: bytes) -> tuple[str, ...]:
+    """Every path that a diff names, in its order, each once. Raises BadPatch."""
+    return tuple(dict.fromkeys(path for section in sections(diff) for path in section.paths))
+
+
+def sanitise(model_patch: bytes, protected: Iterable[str] | Callable[[str], bool]) -> Sanitised:
+    """Take out of a patch every section that touches a protected path, under its old name or its new one.
+
+    Args:
+        model_patch: a git diff of unknown intent.
+        protected: the paths, or a predicate on paths. Compared without regard to case, so that a case-insensitive
+            checkout offers no way round it.
+
+    Raises:
+        BadPatch: the patch is no well-formed git diff, or leaves the work tree. It must then not be applied at all.
+    """
+    if not callable(protected):
+        names = frozenset(path.casefold() for path in protected)
+        protected = lambda path: path.casefold() in names  # noqa: E731
+    kept: list[bytes] = []
+    dropped: list[str] = []
+    for section in sections(model_patch):
+        touched = [path for path in section.paths if protected(path)]
+        dropped.extend(touched)
+        if not touched:
+            kept.append(section.data)
+    return Sanitised(b"".join(kept), tuple(dict.fromkeys(dropped)))
+
+
+def sections(diff: bytes) -> tuple[Section, ...]:
+    """The sections of a git diff, in order; their data joined is the diff without blank lines between them.
+
+    Raises:
+        BadPatch: the bytes are no well-formed git diff, or a path escapes.
+    """
+    reader = _Reader(diff)
+    return tuple(reader.sections())
+
+
+# --- the reader ------------------------------------------------------------------------------------------------------
+
+_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_PLAIN_HEADERS = (b"similarity index ", b"dissimilarity index ", b"index ")
+_MODE_HEADERS = (b"old mode ", b"new mode ", b"deleted file mode ", b"new file mode ")
+_NAME_HEADERS = (b"rename from ", b"rename to ", b"copy from ", b"copy to ")
+_BINARY_LINE = re.compile(rb"[A-Za-z][0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+\r?\n?")
+_BINARY_SIZE = re.compile(rb"(literal|delta) \d+\r?\n?")
+
+
+class _Reader:
+    """Reads a diff line by line; lines keep their ends, and only a line feed ends a line."""
+
+    def __init__(self, diff: bytes) -> None:
+        self._lines = re.findall(rb"[^\n]*\n|[^\n]+", diff)
+        self._at = 0
+
+    def sections(self) -> Iterator[Section]:
+        while (line := self._peek()) is not None:
+            if line.strip():
+                yield self._section()
+            else:
+                self._at += 1
+
+    def _section(self) -> Section:
+        start = self._at
+        first = self._next()
+        if not first.startswith(b"diff --git "):
+            raise self._malformed("expected 'diff --git'")
+        names: dict[bytes, str] = {}
+        modes: list[bytes] = []
+        while (line := self._peek()) is not None and (key := _header(line)):
+            self._at += 1
+            value = line[len(key) :].rstrip(b"\n")
+            if key in _MODE_HEADERS:
+                modes.append(value)
+            elif key in _NAME_HEADERS:
+                names[key] = _unquote(value)
+            elif key == b"index " and b" " in value:
+                modes.append(value.rsplit(b" ", 1)[1])
+        renamed = [names[key] for key in _NAME_HEADERS if key in names]
+        marked = self._body()
+        paths = renamed or marked or _names_of_first_line(first)
+        for path in (*paths, *marked):
+            _refuse_escape(path)
+        data = b"".join(self._lines[start : self._at])
+        return Section(data=data, paths=_unique([*paths, *marked]), symlink=b"120000" in modes)
+
+    def _body(self) -> list[str]:
+        """Read hunks or a binary patch; returns the paths of the ``---`` and ``+++`` lines."""
+        line = self._peek()
+        if line is None or line.startswith(b"diff --git ") or not line.strip():
+            return []
+        if line.startswith(b"GIT binary patch"):
+            self._binary()
+            return []
+        if not line.startswith(b"--- "):
+            raise self._malformed("unknown line")
+        self._at += 1
+        old = _marked_path(line[4:])
+        line = self._next()
+        if not line.startswith(b"+++ "):
+            raise self._malformed("'---' without '+++'")
+        new = _marked_path(line[4:])
+        hunks = 0
+        while (line := self._peek()) is not None and line.startswith(b"@@ "):
+            self._hunk()
+            hunks += 1
+        if not hunks:
+            raise self._malformed("'+++' without a hunk")
+        return [path for path in (old, new) if path is not None]
+
+    def _hunk(self) -> None:
+        match = _HUNK.match(self._next())
+        if match is None:
+            raise self._malformed("malformed hunk header")
+        old, new = (1 if count is None else int(count) for count in match.groups())
+        while old > 0 or new > 0:
+            kind = self._next()[:1]
+            if kind in (b" ", b"\n"):
+                old, new = old - 1, new - 1
+            elif kind == b"-":
+                old -= 1
+            elif kind == b"+":
+                new -= 1
+            elif kind != b"\\":
+                raise self._malformed("unexpected line in a hunk")
+        if old or new:
+            raise self._malformed("hunk longer than its header says")
+        if (self._peek() or b"").startswith(b"\\"):
+            self._at += 1
+
+    def _binary(self) -> None:
+        self._at += 1
+        blocks = 0
+        while (line := self._peek()) is not None and _BINARY_SIZE.fullmatch(line):
+            self._at += 1
+            while (line := self._peek()) is not None and _BINARY_LINE.fullmatch(line):
+                self._at += 1
+            if line is not None and line.strip():
+                raise self._malformed("unexpected line in a binary patch")
+            self._at += line is not None
+            blocks += 1
+        if not blocks:
+            raise self._malformed("binary patch without data")
+
+    def _peek(self) -> bytes | None:
+        return self._lines[self._at] if self._at < len(self._lines) else None
+
+    def _next(self) -> bytes:
+        line = self._peek()
+        if line is None:
+            raise BadPatch(Problem.MALFORMED, "the patch ends in the middle of a section")
+        self._at += 1
+        return line
+
+    def _malformed(self, what: str) -> BadPatch:
+        return BadPatch(Problem.MALFORMED, f"{what} at line {min(self._at + 1, len(self._lines))} of the patch")
+
+
+def _header(line: bytes) -> bytes | None:
+    return next((key for key in (*_PLAIN_HEADERS, *_MODE_HEADERS, *_NAME_HEADERS) if line.startswith(key)), None)
+
+
+def _unique(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(paths))
+
+
+def _marked_path(value: bytes) -> str | None:
+    """Path of a ``---`` or ``+++`` line; None for ``/dev/null``."""
+    value = value.rstrip(b"\n")
+    if value in (b"/dev/null", b"/dev/null\t"):
+        return None
+    # git ends a name that holds white space with a tab, for readers that would stop at a space
+    path = _unquote(value.removesuffix(b"\t"))
+    return _without_prefix(path)
+
+
+def _without_prefix(path: str) -> str:
+    if path[:2] not in ("a/", "b/"):
+        raise BadPatch(Problem.MALFORMED, f"path without its a/ or b/ prefix: {shown(path)}")
+    return path[2:]
+
+
+def _names_of_first_line(line: bytes) -> list[str]:
+    """The path of a section without any other name (mode change, binary, empty file): both halves are the same."""
+    rest = line[len(b"diff --git ") :].rstrip(b"\n")
+    middle = len(rest) // 2
+    old, new = rest[:middle], rest[middle + 1 :]
+    if rest[middle : middle + 1] != b" " or (path := _without_prefix(_unquote(old))) != _without_prefix(_unquote(new)):
+        raise BadPatch(Problem.MALFORMED, f"cannot tell the path of {shown(rest.decode('utf-8', 'surrogateescape'))}")
+    return [path]
+
+
+_ESCAPE = re.compile(rb'\\([abtnvfr"\\]|[0-3][0-7]{2})')
+_ESCAPED = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
+
+
+def _unquote(name: bytes) -> str:
+    """Undo git's C-style quoting."""
+    if name.startswith(b'"'):
+        if len(name) < 2 or not name.endswith(b'"'):
+            raise BadPatch(Problem.MALFORMED, "unbalanced quotes in a path")
+        name = _ESCAPE.sub(_unescape, name[1:-1])
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    code = match.group(1)
+    return bytes([_ESCAPED[code[0]]]) if len(code) == 1 else bytes([int(code, 8)])
+
+
+def _refuse_escape(path: str) -> None:
+    parts = path.split("/")
+    if path.startswith("/") or "\0" in path or not path or any(part in ("", ".", "..") for part in parts):
+        raise BadPatch(Problem.ESCAPES, f"the path leaves the work tree: {shown(path)!r}")
+    if any(part.casefold() == ".git" for part in parts):
+        raise BadPatch(Problem.ESCAPES, f"the path reaches into git's own folder: {shown(path)!r}")

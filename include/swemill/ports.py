@@ -1,0 +1,153 @@
+"""The ports: what stages need from the world, as Protocols. Adapters implement them; ``wiring`` chooses.
+
+Conventions of all ports: trouble of the infrastructure raises an ``errors.Infrastructure``; bad input raises an
+``errors.UserError``; everything that a repository, patch or model did is in the returned value.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from swemill.values import (
+    AgentResult,
+    BaseImage,
+    BuildPlan,
+    BuildResult,
+    Change,
+    Drop,
+    ExecResult,
+    InstanceSpec,
+    JobStatus,
+    Malformed,
+    ModelEndpoint,
+    PolicySpec,
+    PullRequestRecord,
+    RepositoryRecord,
+    SandboxSpec,
+    TrainingJob,
+)
+
+
+class Forge(Protocol):
+    """Where repositories and pull requests come from."""
+
+    name: str
+
+    def fingerprint(self) -> str:
+        """Hash of what the source offers now: equal fingerprints mean that nothing new can be harvested."""
+
+    def repositories(self) -> Iterator[RepositoryRecord | Malformed]:
+        """Every repository of the source. Raises SourceError when the source as a whole cannot be read."""
+
+    def pull_requests(self, repository: RepositoryRecord) -> Iterator[PullRequestRecord | Malformed]:
+        """Every merged pull request of ``repository``, oldest first; unreadable records as Malformed."""
+
+    def change(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Change | Drop:
+        """The commits and the diff of a pull request, or why they cannot be had."""
+
+    def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
+        """A tar of a bare, shallow git repository whose only commit is ``commit`` (folder ``repo.git``)."""
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes."""
+
+    def put(self, data: bytes) -> str:
+        """Store ``data`` durably and return its hex sha256. Storing twice is storing once."""
+
+    def get(self, key: str) -> bytes:
+        """The bytes of ``key``. Raises StoreUnavailable when absent or not matching their hash."""
+
+
+class RunningSandbox(Protocol):
+    """A started sandbox. Commands run as an unprivileged user in the work folder ``/testbed``, without network."""
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout: float,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/testbed",
+        output_limit: int = 1 << 20,
+    ) -> ExecResult:
+        """Run one command and wait. A time-out kills the command; when even that fails, the whole sandbox.
+
+        Raises SandboxUnavailable when the engine or the container is gone.
+        """
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files (absolute path -> bytes) as the unprivileged user, creating folders."""
+
+    def read(self, path: str, *, limit: int = 64 << 20) -> bytes | None:
+        """The first ``limit`` bytes of a regular file; None when there is none."""
+
+
+class SandboxEngine(Protocol):
+    """Starts sandboxes. One policy, whatever runs inside."""
+
+    def start(self, spec: SandboxSpec) -> AbstractContextManager[RunningSandbox]:
+        """Start a sandbox; leaving the context removes it. A leftover of the same name is removed first."""
+
+    def reap(self, is_claimed: "Claims") -> list[str]:
+        """Remove labelled sandboxes without a live claim; returns their names."""
+
+
+class Claims(Protocol):
+    """Tells whether some live process holds the claim on an effect."""
+
+    def __call__(self, effect_key: str) -> bool:
+        """True while the claim is held."""
+
+
+class Builder(Protocol):
+    """Builds images."""
+
+    def base(self) -> BaseImage:
+        """The base image, made on first use (registry where reachable, else debootstrap)."""
+
+    def has(self, image: str) -> bool:
+        """True when the engine holds the image (tag or content id)."""
+
+    def build(self, plan: BuildPlan) -> BuildResult:
+        """Build an image, with limits. Raises SandboxUnavailable or DiskFull; a failing step is returned."""
+
+
+class Gateway(Protocol):
+    """Opens a model endpoint for one rollout."""
+
+    def open(self, policy: PolicySpec, instance: InstanceSpec) -> AbstractContextManager[ModelEndpoint]:
+        """An endpoint that lives as long as the context. Raises ConfigurationError when the policy's key is not set."""
+
+
+class Agent(Protocol):
+    """Drives a model in a sandbox."""
+
+    name: str
+
+    def run(
+        self, instance: InstanceSpec, policy: PolicySpec, endpoint: ModelEndpoint, sandbox: RunningSandbox
+    ) -> AgentResult:
+        """Work on the instance until done or a limit is reached. Raises Provider* and Sandbox* errors only."""
+
+
+class GpuNode(Protocol):
+    """Where training runs: files in, files out."""
+
+    name: str
+
+    def submit(self, job: TrainingJob) -> None:
+        """Start the job; submitting a running or finished job again changes nothing."""
+
+    def status(self, job_id: str) -> JobStatus:
+        """State and progress."""
+
+    def result(self, job_id: str) -> Mapping[str, bytes]:
+        """``result.json`` and ``train.log`` of an ended job."""
+
+    def checkpoint(self, job_id: str) -> str:
+        """Place of the checkpoint folder (a path or URL)."""
+
+    def cancel(self, job_id: str) -> None:
+        """Stop the job and every process of it."""

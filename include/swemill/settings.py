@@ -1,0 +1,155 @@
+"""The only reader of ``os.environ``: every setting, its default and its meaning.
+
+``Settings.load()`` is cheap and pure apart from reading the environment; everything else gets the values it needs as
+arguments. A wrong value raises ``ConfigurationError`` naming the variable.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from swemill.errors import ConfigurationError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""The checkout (or image folder) that holds ``dags/``, ``plugins/``, ``include/`` and ``training/``."""
+
+PROVIDER_KEYS = (
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "OPENROUTER_API_KEY",
+)
+"""Variables that hold provider keys. They are read here, given to the gateway, and never to a sandbox."""
+
+_CA_VARIABLES = ("SWEMILL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings, one field each; the variable of field ``x`` is ``SWEMILL_X`` unless said otherwise."""
+
+    home: Path
+    """Folder of everything this installation writes: blobs, logs, work files. Default: ``<checkout>/.swemill``."""
+    database_url: str | None
+    """SQLAlchemy URL of the data's PostgreSQL. None: the embedded PostgreSQL."""
+    blobs_url: str
+    """fsspec URL of the blob store (a folder, ``s3://...``, ``gs://...``). Default: ``<home>/blobs``."""
+    postgres_dir: Path
+    """Data folder of the embedded PostgreSQL. As root outside the checkout: the server drops to its own user."""
+    releases_list: Path
+    """The checked-in list of PyPI release steps. Default: ``config/releases.toml``."""
+    archive_dir: Path | None
+    """Default folder of the ``archive`` source."""
+    policies_file: Path
+    """Agent policies (agent, model, prompt, limits). Default: ``config/policies.toml``."""
+    docker_host: str | None
+    """Address of the Docker engine; None: ``DOCKER_HOST`` or the local socket."""
+    base_image_source: str
+    """``auto`` (registry if reachable, else debootstrap), ``registry`` or ``debootstrap``."""
+    debian_suite: str
+    """Debian release of the base image, which fixes its Python: bullseye 3.9, bookworm 3.11, trixie 3.13."""
+    debian_mirror: str
+    """Package mirror for debootstrap. Empty: the one of the host's own apt configuration or debootstrap's default."""
+    ca_bundle: Path | None
+    """CA bundle to trust inside builds (a corporate proxy's). Default: ``SSL_CERT_FILE`` and kin, when set."""
+    index_url: str | None
+    """Package index for builds (``PIP_INDEX_URL``). Must carry no credentials: they would stay in an image layer."""
+    build_timeout: int
+    """Seconds one environment build may take."""
+    test_timeout: int
+    """Seconds one test run may take."""
+    sandbox_memory: int
+    """Bytes of memory (and memory+swap) of a sandbox."""
+    sandbox_cpus: float
+    """CPU quota of a sandbox, in cores."""
+    sandbox_pids: int
+    """Processes and threads a sandbox may hold."""
+    sandbox_disk: int
+    """Bytes of the writable tmpfs of a sandbox, each of its work folder and ``/tmp``."""
+    sandbox_runtime: str
+    """OCI runtime (``runc``, ``runsc``). An unknown one fails closed."""
+    max_patch_bytes: int
+    """Larger patches are rejected at harvest."""
+    holdout_percent: int
+    """Share of repositories (by hash of the name) held out for evaluation, never released for training."""
+    ui_port: int
+    """Preferred port of the Airflow UI on 127.0.0.1; the next free one is taken when it is in use."""
+    provider_keys: Mapping[str, str]
+    """Provider keys found in the environment, by variable name."""
+    github_token: str | None
+    """``GITHUB_TOKEN``, for the GitHub source."""
+
+    def __repr__(self) -> str:
+        """Show the settings without any secret."""
+        hidden = {"provider_keys", "github_token", "database_url"}
+        shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name not in hidden)
+        return f"Settings({shown}, provider_keys={sorted(self.provider_keys)})"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from ``environ`` (default: the process environment).
+
+        Raises:
+            ConfigurationError: a value has the wrong form.
+        """
+        env = os.environ if environ is None else environ
+        home = Path(env.get("SWEMILL_HOME") or CHECKOUT / ".swemill").absolute()
+        index_url = env.get("SWEMILL_INDEX_URL") or env.get("PIP_INDEX_URL") or None
+        if index_url and "@" in urlsplit(index_url).netloc:
+            raise ConfigurationError(
+                "PIP_INDEX_URL carries credentials, which would stay readable in image layers; "
+                "give the builds a proxy without credentials and set SWEMILL_INDEX_URL to it"
+            )
+        source = env.get("SWEMILL_BASE_IMAGE_SOURCE", "auto")
+        if source not in ("auto", "registry", "debootstrap"):
+            raise ConfigurationError(f"SWEMILL_BASE_IMAGE_SOURCE is {source!r}; use auto, registry or debootstrap")
+        return cls(
+            home=home,
+            database_url=env.get("SWEMILL_DATABASE_URL") or None,
+            blobs_url=env.get("SWEMILL_BLOBS_URL") or str(home / "blobs"),
+            postgres_dir=Path(env.get("SWEMILL_POSTGRES_DIR") or _default_postgres_dir(home)),
+            releases_list=Path(env.get("SWEMILL_RELEASES_LIST") or CHECKOUT / "config" / "releases.toml"),
+            archive_dir=Path(env["SWEMILL_ARCHIVE_DIR"]) if env.get("SWEMILL_ARCHIVE_DIR") else None,
+            policies_file=Path(env.get("SWEMILL_POLICIES_FILE") or CHECKOUT / "config" / "policies.toml"),
+            docker_host=env.get("SWEMILL_DOCKER_HOST") or env.get("DOCKER_HOST") or None,
+            base_image_source=source,
+            debian_suite=env.get("SWEMILL_DEBIAN_SUITE", "bullseye"),
+            debian_mirror=env.get("SWEMILL_DEBIAN_MIRROR", ""),
+            ca_bundle=next((Path(env[name]) for name in _CA_VARIABLES if env.get(name)), None),
+            index_url=index_url,
+            build_timeout=_number(env, "SWEMILL_BUILD_TIMEOUT", 900),
+            test_timeout=_number(env, "SWEMILL_TEST_TIMEOUT", 600),
+            sandbox_memory=_number(env, "SWEMILL_SANDBOX_MEMORY", 4 << 30),
+            sandbox_cpus=_number(env, "SWEMILL_SANDBOX_CPUS", 100) / 100,
+            sandbox_pids=_number(env, "SWEMILL_SANDBOX_PIDS", 512),
+            sandbox_disk=_number(env, "SWEMILL_SANDBOX_DISK", 1 << 30),
+            sandbox_runtime=env.get("SWEMILL_SANDBOX_RUNTIME", "runc"),
+            max_patch_bytes=_number(env, "SWEMILL_MAX_PATCH_BYTES", 1 << 20),
+            holdout_percent=_number(env, "SWEMILL_HOLDOUT_PERCENT", 20),
+            ui_port=_number(env, "SWEMILL_UI_PORT", 8080),
+            provider_keys={name: env[name] for name in PROVIDER_KEYS if env.get(name)},
+            github_token=env.get("GITHUB_TOKEN") or None,
+        )
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name) or str(default)
+    try:
+        number = int(value)
+    except ValueError:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number") from None
+    if number < 0:
+        raise ConfigurationError(f"{name} is {value}; it must not be negative")
+    return number
+
+
+def _default_postgres_dir(home: Path) -> Path:
+    if os.geteuid() != 0:
+        return home / "postgres"
+    # As root the server drops to a user of its own and opens read rights on every parent of its folder:
+    # never let it do that to a home directory.
+    return Path("/var/lib/swemill") / hashlib.sha256(str(home).encode()).hexdigest()[:12] / "postgres"

@@ -1,0 +1,170 @@
+"""Inserting facts. Each function writes one attempt with its details in one transaction, or nothing if it is there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from swemill.effects import canonical, config_key, content_hash, effect_key
+from swemill.models import Attempt, Incident, Policy, PullRequest, Repository
+from swemill.reasons import Reason, Stage
+from swemill.values import PolicySpec, PullRequestRecord, RepositoryRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One piece of work before it is done: everything that identifies its attempt."""
+
+    stage: Stage
+    subject: str
+    config: Mapping[str, Any]
+    code_version: int
+    input_key: str
+    instance_id: str | None = None
+    repository: str | None = None
+
+    @property
+    def config_key(self) -> str:
+        """Hash of configuration and code version."""
+        return config_key(self.stage, self.code_version, self.config)
+
+    @property
+    def effect_key(self) -> str:
+        """The attempt's natural key."""
+        return effect_key(subject=self.subject, stage=self.stage, config=self.config_key, input_key=self.input_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a piece of work ended."""
+
+    passed: bool
+    started_at: datetime
+    reason: Reason | None = None
+    detail: str = ""
+    log_blob: str | None = None
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+def insert_attempt(session: Session, work: Work, ending: Ending) -> int | None:
+    """Insert an attempt; None when this effect is recorded already (then nothing else must be written either)."""
+    values = {
+        "effect_key": work.effect_key,
+        "stage": work.stage.value,
+        "subject": work.subject,
+        "instance_id": work.instance_id,
+        "repository": work.repository,
+        "config_key": work.config_key,
+        "config": {**work.config, "code_version": work.code_version},
+        "input_key": work.input_key,
+        "passed": ending.passed,
+        "reason": ending.reason.value if ending.reason else None,
+        "detail": ending.detail.replace("\0", "\\0"),
+        "log_blob": ending.log_blob,
+        "evidence": dict(ending.evidence),
+        "started_at": ending.started_at,
+        "finished_at": datetime.now(UTC),
+    }
+    return session.scalar(
+        insert(Attempt).values(values).on_conflict_do_nothing(index_elements=["effect_key"]).returning(Attempt.id)
+    )
+
+
+class Recorded(NamedTuple):
+    """How a recorded attempt ended."""
+
+    passed: bool
+    reason: str | None
+    detail: str
+
+
+def recorded(session: Session, key: str) -> Recorded | None:
+    """The ending of the attempt with this effect key, if there is one."""
+    row = session.execute(
+        select(Attempt.passed, Attempt.reason, Attempt.detail).where(Attempt.effect_key == key)
+    ).first()
+    return Recorded(*row) if row else None
+
+
+def has_effect(session: Session, key: str) -> bool:
+    """True when the attempt with this effect key is recorded."""
+    return session.scalar(select(Attempt.id).where(Attempt.effect_key == key)) is not None
+
+
+def put_repository(session: Session, record: RepositoryRecord) -> int:
+    """Id of the repository row, inserted on first sight."""
+    statement = insert(Repository).values(asdict(record)).on_conflict_do_nothing(index_elements=["forge", "name"])
+    session.execute(statement)
+    return session.scalars(
+        select(Repository.id).where(Repository.forge == record.forge, Repository.name == record.name)
+    ).one()
+
+
+def record_hash(record: PullRequestRecord) -> str:
+    """Content hash of a pull request as the forge told it."""
+    return content_hash(canonical(asdict(record)))
+
+
+def put_pull_request(session: Session, repository_id: int, record: PullRequestRecord) -> int:
+    """Id of the pull request row with exactly this content."""
+    key = record_hash(record)
+    session.execute(
+        insert(PullRequest)
+        .values(
+            repository_id=repository_id,
+            number=record.number,
+            content_hash=key,
+            title=_text(record.title),
+            body=_text(record.body),
+            merged_at=record.merged_at,
+            record=_json(asdict(record)),
+        )
+        .on_conflict_do_nothing(index_elements=["repository_id", "number", "content_hash"])
+    )
+    return session.scalars(
+        select(PullRequest.id).where(
+            PullRequest.repository_id == repository_id,
+            PullRequest.number == record.number,
+            PullRequest.content_hash == key,
+        )
+    ).one()
+
+
+def put_policy(session: Session, policy: PolicySpec) -> int:
+    """Id of the policy row with exactly this content."""
+    key = content_hash(canonical(policy.config()))
+    session.execute(
+        insert(Policy)
+        .values(content_hash=key, name=policy.name, agent=policy.agent, model=policy.model, config=policy.config())
+        .on_conflict_do_nothing(index_elements=["content_hash"])
+    )
+    return session.scalars(select(Policy.id).where(Policy.content_hash == key)).one()
+
+
+def record_incident(session: Session, *, stage: Stage, subject: str, error: Exception) -> None:
+    """Note an infrastructure failure."""
+    session.add(
+        Incident(stage=stage.value, subject=subject, cause=type(error).__name__, message=_text(str(error))[:4000])
+    )
+
+
+def _text(value: str) -> str:
+    """PostgreSQL's text cannot hold NUL; everything else is kept."""
+    return value.replace("\0", "\\0")
+
+
+def _json(value: Any) -> Any:
+    """JSON-ready copy: datetimes as ISO text, NUL escaped."""
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Sequence):
+        return [_json(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value

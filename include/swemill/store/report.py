@@ -1,0 +1,208 @@
+"""Counting and explaining: the funnel, the list of instances, the history of one."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from swemill.models import (
+    Attempt,
+    Base,
+    Environment,
+    Incident,
+    Instance,
+    Judgement,
+    Release,
+    ReleaseItem,
+    Rollout,
+    TrainingRun,
+    Validation,
+)
+from swemill.reasons import Stage
+
+FUNNEL = ("harvested", "installed", "validated", "rolled_out", "judged_resolved", "released")
+"""Stages of the funnel, in order. Each counts distinct instances."""
+
+# Release drops are no losses of a stage before it is reached, and training has no instances.
+_LOSS_STAGES = (Stage.HARVEST, Stage.INSTALL, Stage.VALIDATE, Stage.ROLLOUT, Stage.JUDGE, Stage.RELEASE)
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """How many instances reached a stage."""
+
+    stage: str
+    count: int
+
+
+@dataclass(frozen=True)
+class LossCount:
+    """How many subjects a stage lost for a reason (instances; rollouts from the stage ``rollout`` on)."""
+
+    stage: str
+    reason: str
+    count: int
+
+
+class InstanceLine(NamedTuple):
+    """One line of ``swemill instances``."""
+
+    instance_id: str
+    repository: str
+    stage: str
+    """The last stage that the instance passed, in the funnel's words; ``lost`` ones name where in ``lost_at``."""
+    lost_at: str | None
+    reason: str | None
+
+
+def funnel(session: Session) -> tuple[list[StageCount], list[LossCount]]:
+    """Counts per stage and losses per stage and reason."""
+    reached: dict[str, Any] = {
+        "harvested": select(func.count(func.distinct(Instance.instance_id))),
+        "installed": select(func.count(func.distinct(Environment.instance_id))),
+        "validated": select(func.count(func.distinct(Validation.instance_id))),
+        "rolled_out": select(func.count(func.distinct(Rollout.instance_id))),
+        "judged_resolved": select(func.count(func.distinct(Judgement.instance_id))).where(Judgement.resolved),
+        "released": select(func.count(func.distinct(ReleaseItem.instance_id))),
+    }
+    stages = [StageCount(stage, session.scalar(reached[stage]) or 0) for stage in FUNNEL]
+    lost = _current_losses().subquery()
+    rows = session.execute(
+        select(lost.c.stage, lost.c.reason, func.count()).group_by(lost.c.stage, lost.c.reason)
+    ).all()
+    order = [stage.value for stage in _LOSS_STAGES]
+    losses = [LossCount(*row) for row in sorted(rows, key=lambda row: (order.index(row[0]), -row[2], row[1]))]
+    return stages, losses
+
+
+def _current_losses() -> Any:
+    """The newest attempt of each (stage, subject) that never passed that stage."""
+    passed = aliased(Attempt)
+    return (
+        select(Attempt.stage, Attempt.subject, Attempt.instance_id, Attempt.repository, Attempt.reason)
+        .where(
+            not_(Attempt.passed),
+            Attempt.reason.is_not(None),
+            Attempt.stage.in_([stage.value for stage in _LOSS_STAGES]),
+            not_(exists().where(passed.stage == Attempt.stage, passed.subject == Attempt.subject, passed.passed)),
+        )
+        .distinct(Attempt.stage, Attempt.subject)
+        .order_by(Attempt.stage, Attempt.subject, Attempt.id.desc())
+    )
+
+
+def instances(
+    session: Session, *, stage: str | None = None, reason: str | None = None, repository: str | None = None
+) -> list[InstanceLine]:
+    """Instances and rejected pull requests with where they stand, filtered.
+
+    Args:
+        stage: last stage passed (a funnel word), or the stage that lost it (``harvest``, ``install`` ...).
+        reason: a ``Reason`` value.
+        repository: exact name, or a part of it.
+    """
+    reached: dict[str, str] = {}
+    for word, column in _reached_columns().items():
+        for (found,) in session.execute(select(column).distinct()):
+            reached[found] = word
+    lost: dict[str, tuple[str, str]] = {}
+    rank = {item.value: place for place, item in enumerate(_LOSS_STAGES)}
+    for row in session.execute(_current_losses()):
+        key = row.instance_id or row.subject
+        if key not in lost or rank[row.stage] > rank[lost[key][0]]:
+            lost[key] = (row.stage, row.reason)
+    names = dict(
+        session.execute(
+            select(func.coalesce(Attempt.instance_id, Attempt.subject), func.max(Attempt.repository))
+            .where(Attempt.repository.is_not(None))
+            .group_by(func.coalesce(Attempt.instance_id, Attempt.subject))
+        )
+        .tuples()
+        .all()
+    )
+    lines = []
+    for key in sorted(reached.keys() | lost.keys()):
+        word = reached.get(key, "none")
+        # A rollout lost by one policy is no loss of an instance that another policy resolved.
+        lost_at, why = (None, None) if word in ("judged_resolved", "released") else lost.get(key, (None, None))
+        line = InstanceLine(key, names.get(key) or "", word, lost_at, why)
+        if _wanted(line, stage=stage, reason=reason, repository=repository):
+            lines.append(line)
+    return lines
+
+
+def _reached_columns() -> dict[str, Any]:
+    return {
+        "harvested": Instance.instance_id,
+        "installed": Environment.instance_id,
+        "validated": Validation.instance_id,
+        "rolled_out": Rollout.instance_id,
+        "judged_resolved": _resolved_instance(),
+        "released": ReleaseItem.instance_id,
+    }
+
+
+def _resolved_instance() -> Any:
+    return select(Judgement.instance_id).where(Judgement.resolved).subquery().c.instance_id
+
+
+def _wanted(line: InstanceLine, *, stage: str | None, reason: str | None, repository: str | None) -> bool:
+    return (
+        (stage is None or stage in (line.stage, line.lost_at))
+        and (reason is None or reason == line.reason)
+        and (repository is None or repository in line.repository)
+    )
+
+
+def history(session: Session, instance_id: str) -> list[Attempt]:
+    """Every attempt on an instance and on its rollouts, oldest first."""
+    return list(session.scalars(select(Attempt).where(_about(instance_id)).order_by(Attempt.id)))
+
+
+def incidents(session: Session, instance_id: str) -> list[Incident]:
+    """Infrastructure failures seen while working on an instance, oldest first."""
+    about = or_(Incident.subject == instance_id, Incident.subject.startswith(f"{instance_id}@", autoescape=True))
+    return list(session.scalars(select(Incident).where(about).order_by(Incident.id)))
+
+
+def _about(instance_id: str) -> ColumnElement[bool]:
+    return or_(Attempt.instance_id == instance_id, and_(Attempt.instance_id.is_(None), Attempt.subject == instance_id))
+
+
+def fact_counts(session: Session) -> dict[str, int]:
+    """Rows per table of facts (incidents are observations and left out)."""
+    tables = [table for table in Base.metadata.sorted_tables if table.name != Incident.__tablename__]
+    return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestResults:
+    """What the end of a pass shows."""
+
+    release: str | None
+    rows: int
+    checkpoint: str | None
+    first_loss: float
+    final_loss: float
+    evaluations: list[str]
+
+
+def newest_results(session: Session) -> NewestResults:
+    """The newest release, checkpoint, and evaluation of each policy and split."""
+    release = session.scalars(select(Release).order_by(Release.id.desc()).limit(1)).first()
+    training = session.scalars(select(TrainingRun).order_by(TrainingRun.id.desc()).limit(1)).first()
+    evaluations = session.execute(
+        select(Attempt.subject, Attempt.detail)
+        .where(Attempt.stage == Stage.EVALUATE.value, Attempt.passed)
+        .distinct(Attempt.subject)
+        .order_by(Attempt.subject, Attempt.id.desc())
+    )
+    return NewestResults(
+        release=release.name if release else None,
+        rows=release.rows if release else 0,
+        checkpoint=training.checkpoint if training else None,
+        first_loss=training.first_loss if training else 0.0,
+        final_loss=training.final_loss if training else 0.0,
+        evaluations=[f"{subject}: {detail}" for subject, detail in evaluations],
+    )

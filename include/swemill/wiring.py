@@ -1,0 +1,139 @@
+"""Chooses the adapters: the one place where ports and adapters meet.
+
+A ``Mill`` is opened once per process and hands out lazily made parts, so that ``swemill funnel`` needs no Docker and a
+harvest needs no model provider.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swemill.adapters.blobs import FsspecBlobs
+from swemill.errors import ConfigurationError
+from swemill.ports import Agent, Blobs, Builder, Forge, Gateway, GpuNode, SandboxEngine
+from swemill.settings import CHECKOUT, Settings
+from swemill.store import Store
+from swemill.values import Limits, PolicySpec
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mill:
+    """Settings and everything made from them."""
+
+    settings: Settings
+    docker_client: "APIClient | None" = None
+    """An engine client to use instead of one made from the settings (an Airflow connection's)."""
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, docker_client: "APIClient | None" = None) -> "Mill":
+        """A mill over the given settings (default: those of the environment)."""
+        return cls(settings=settings or Settings.load(), docker_client=docker_client)
+
+    @cached_property
+    def store(self) -> Store:
+        """The facts."""
+        if not self.settings.database_url:
+            raise ConfigurationError(
+                "SWEMILL_DATABASE_URL is not set and the embedded PostgreSQL was not started; "
+                "use the `swemill` command, which starts it, or set the variable"
+            )
+        return Store(self.settings.database_url)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Logs, patches, trajectories, reports, datasets."""
+        return FsspecBlobs(self.settings.blobs_url)
+
+    @cached_property
+    def engine(self) -> SandboxEngine:
+        """Hardened containers."""
+        from swemill.adapters.docker.sandbox import DockerSandboxEngine
+
+        return DockerSandboxEngine(self._docker, runtime=self.settings.sandbox_runtime)
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Images."""
+        from swemill.adapters.docker.builder import DockerBuilder
+
+        return DockerBuilder(client=self._docker, settings=self.settings)
+
+    @cached_property
+    def _docker(self) -> "APIClient":
+        from swemill.adapters.docker.client import connect
+
+        return self.docker_client or connect(self.settings.docker_host)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """Model endpoints."""
+        from swemill.adapters.gateway import LiteLlmGateway
+
+        return LiteLlmGateway(provider_keys=self.settings.provider_keys)
+
+    def agent(self, name: str) -> Agent:
+        """The agent adapter of that name."""
+        from swemill.adapters.miniswe import MiniSweAgent
+
+        if name != MiniSweAgent.name:
+            raise ConfigurationError(f"no agent is called {name!r}; there is: {MiniSweAgent.name}")
+        return MiniSweAgent()
+
+    @cached_property
+    def policies(self) -> list[PolicySpec]:
+        """All policies of the policies file."""
+        from swemill.adapters.policies import load
+
+        return load(self.settings.policies_file)
+
+    def active_policies(self, names: list[str] | None = None) -> list[PolicySpec]:
+        """The policies to roll out: the named ones, else those whose key is set, else the scripted ones."""
+        from swemill.adapters.policies import active
+
+        if not names:
+            return active(self.policies, self.settings.provider_keys)
+        by_name = {policy.name: policy for policy in self.policies}
+        unknown = sorted(set(names) - set(by_name))
+        if unknown:
+            raise ConfigurationError(f"no policy is called {', '.join(unknown)}; there are: {', '.join(by_name)}")
+        return [by_name[name] for name in dict.fromkeys(names)]
+
+    def forge(self, name: str, *, archive: Path | None = None) -> Forge:
+        """The source of that name (``archive`` or ``releases``)."""
+        from swemill.adapters.archive import Archive
+        from swemill.adapters.releases import Releases
+
+        if name == "releases":
+            return Releases(
+                self.settings.releases_list,
+                cache=self.settings.home / "sources",
+                index_url=self.settings.index_url,
+                ca_bundle=self.settings.ca_bundle,
+            )
+        if name == "archive":
+            folder = archive or self.settings.archive_dir
+            if folder is None:
+                raise ConfigurationError("the source `archive` needs a folder: --archive DIR or SWEMILL_ARCHIVE_DIR")
+            return Archive(folder)
+        raise ConfigurationError(f"no source is called {name!r}; there are: archive, releases")
+
+    @cached_property
+    def node(self) -> GpuNode:
+        """Where training runs."""
+        from swemill.adapters.local_node import LocalNode
+
+        return LocalNode(jobs_dir=self.settings.home / "jobs", checkout=CHECKOUT)
+
+    @property
+    def limits(self) -> Limits:
+        """What a sandbox may use."""
+        return Limits(
+            memory_bytes=self.settings.sandbox_memory,
+            cpus=self.settings.sandbox_cpus,
+            pids=self.settings.sandbox_pids,
+            disk_bytes=self.settings.sandbox_disk,
+        )

@@ -1,0 +1,55 @@
+"""What all DAGs have in common: owner, retries, time-outs, tags, and the fields that several trigger forms share."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param
+
+MAPPED_LIMIT = 1000
+"""Most mapped tasks of one run; the run starts the next while more is pending. 10,000 make a scheduler unhealthy."""
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "swemill",
+    # Only infrastructure trouble raises, so every failure is worth another try after a while.
+    "retries": 3,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=1),
+}
+
+
+def dag_defaults(*tags: str, timeout: timedelta = timedelta(hours=24)) -> dict[str, Any]:
+    """Arguments of ``@dag`` that every SWE-Mill DAG shares."""
+    return {
+        "start_date": datetime(2024, 1, 1),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": DEFAULT_ARGS,
+        "dagrun_timeout": timeout,
+        "tags": ["swemill", *tags],
+        "render_template_as_native_obj": True,
+    }
+
+
+def limit_param() -> Param:
+    """How many items a run takes at most."""
+    return Param(
+        MAPPED_LIMIT,
+        type="integer",
+        minimum=1,
+        maximum=MAPPED_LIMIT,
+        title="Limit",
+        description="Most items of this run; further runs start by themselves while more is pending.",
+    )
+
+
+def subjects_param(title: str, example: str) -> Param:
+    """Restricts a run to named items."""
+    return Param(
+        [],
+        type="array",
+        items={"type": "string"},
+        title=title,
+        description=f"Only these, one a line, such as {example}. Empty: everything that is pending.",
+    )

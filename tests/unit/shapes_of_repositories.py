@@ -1,0 +1,88 @@
+"""A small git repository with a bug, its fix and its test, for the tests of validation and judging."""
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from swemill.values import BaseInference, InstanceSpec, Limits, SandboxSpec, StatementSource
+
+BASE = {
+    "calc.py": "def add(a, b):\n    return a - b\n\n\ndef one():\n    return 1\n",
+    "tests/test_calc.py": "from calc import one\n\n\ndef test_one():\n    assert one() == 1\n",
+    "tests/conftest.py": "",
+    "setup.cfg": "[tool:pytest]\n",
+    ".gitignore": "*.pyc\nignored/\n",
+}
+FIXED = "def add(a, b):\n    return a + b\n\n\ndef one():\n    return 1\n"
+NEW_TESTS = """from calc import add, one
+
+
+def test_one():
+    assert one() == 1
+
+
+def test_add():
+    assert add(1, 2) == 3
+"""
+FAIL_TO_PASS = ("tests/test_calc.py::test_add",)
+PASS_TO_PASS = ("tests/test_calc.py::test_one",)
+
+
+class Repository:
+    """A checkout at its base commit, ready to be an image."""
+
+    def __init__(self, root: Path, files: dict[str, str] | None = None) -> None:
+        self.root = root
+        root.mkdir(parents=True)
+        self._put(BASE if files is None else files)
+        self._git("init", "-q")
+        self._git("add", "-A", "-f")
+        self._git("commit", "-q", "-m", "base")
+        self.commit = self._git("rev-parse", "HEAD").decode().strip()
+
+    def diff(self, changes: dict[str, str | None]) -> bytes:
+        """The git diff of some changes (None deletes), which are undone again."""
+        self._put({name: text for name, text in changes.items() if text is not None})
+        for name, text in changes.items():
+            if text is None:
+                (self.root / name).unlink()
+        self._git("add", "-A", "-f")
+        diff = self._git("diff", "--cached", "--binary", "HEAD")
+        self._git("reset", "-q", "--hard")
+        return diff
+
+    def instance(
+        self, *, fix: dict[str, str | None] | None = None, tests: dict[str, str | None] | None = None
+    ) -> InstanceSpec:
+        """The repository's bug as an instance."""
+        moment = datetime(2024, 1, 1, tzinfo=UTC)
+        return InstanceSpec(
+            instance_id="owner__calc-1",
+            repository="owner/calc",
+            forge="archive",
+            number=1,
+            base_commit=self.commit,
+            base_committed_at=moment,
+            patch=self.diff({"calc.py": FIXED} if fix is None else fix),
+            test_patch=self.diff({"tests/test_calc.py": NEW_TESTS} if tests is None else tests),
+            problem_statement="add subtracts",
+            hints_text="",
+            statement_source=StatementSource.ISSUE,
+            base_inference=BaseInference.MERGE,
+            created_at=moment,
+        )
+
+    def _put(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            place = self.root / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+
+    def _git(self, *arguments: str) -> bytes:
+        identity = ("-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main")
+        return subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True, stdout=subprocess.PIPE).stdout
+
+
+def spec() -> SandboxSpec:
+    """A sandbox specification whose image the stage sets."""
+    return SandboxSpec(name="t", image="", limits=Limits(), effect_key="k", stage="validate", subject="s")

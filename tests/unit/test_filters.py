@@ -1,0 +1,81 @@
+"""The filters of the harvest: each names its loss."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from swemill import filters
+from swemill.reasons import Reason
+from swemill.values import Drop, Issue, PullRequestRecord, StatementSource
+
+WHEN = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def pull(source: StatementSource, *issues: Issue) -> PullRequestRecord:
+    return PullRequestRecord(
+        number=1, title="t", body="b", merged_at=WHEN, base_ref_name="main", issues=issues, statement_source=source
+    )
+
+
+def change(*paths: str) -> bytes:
+    return b"".join(
+        b"diff --git a/%s b/%s\n--- a/%s\n+++ b/%s\n@@ -1 +1 @@\n-a\n+b\n" % ((path.encode(),) * 4) for path in paths
+    )
+
+
+def reason(drop: Drop | None) -> Reason | None:
+    return drop.reason if drop else None
+
+
+def test_only_merged() -> None:
+    assert filters.not_merged(WHEN) is None
+    assert reason(filters.not_merged(None)) is Reason.NOT_MERGED
+
+
+def test_an_issue_is_asked_for_only_where_there_are_issues() -> None:
+    issue = Issue(number=1, title="", body="", created_at=WHEN)
+    assert reason(filters.no_linked_issue(pull(StatementSource.ISSUE))) is Reason.NO_LINKED_ISSUE
+    assert filters.no_linked_issue(pull(StatementSource.ISSUE, issue)) is None
+    assert filters.no_linked_issue(pull(StatementSource.ISSUE), required=False) is None
+    for source in (StatementSource.PULL_REQUEST, StatementSource.COMMIT_MESSAGE, StatementSource.CHANGELOG):
+        assert filters.no_linked_issue(pull(source)) is None
+
+
+@pytest.mark.parametrize("statement", ["", " \n\t", "---\n***"])
+def test_a_statement_needs_words(statement: str) -> None:
+    drop = filters.empty_statement(statement, StatementSource.CHANGELOG)
+    assert reason(drop) is Reason.EMPTY_STATEMENT
+    assert drop is not None
+    assert "changelog" in drop.detail
+    assert filters.empty_statement("Fix.", StatementSource.CHANGELOG) is None
+
+
+def test_tests_must_change() -> None:
+    assert reason(filters.no_test_change(b"")) is Reason.NO_TEST_CHANGE
+    assert filters.no_test_change(change("tests/test_a.py")) is None
+
+
+def test_code_must_change_beyond_documentation() -> None:
+    assert reason(filters.no_code_change(b"")) is Reason.NO_CODE_CHANGE
+    drop = filters.no_code_change(change("CHANGES.rst", "docs/index.rst"))
+    assert reason(drop) is Reason.NO_CODE_CHANGE
+    assert drop is not None
+    assert "CHANGES.rst" in drop.detail
+    assert filters.no_code_change(change("CHANGES.rst", "src/a.py")) is None
+
+
+def test_size_has_a_limit() -> None:
+    assert filters.patch_too_large(10, limit=10) is None
+    drop = filters.patch_too_large(11, limit=10)
+    assert reason(drop) is Reason.PATCH_TOO_LARGE
+    assert drop is not None
+    assert "11 bytes" in drop.detail
+
+
+def test_first_stops_at_the_first_loss() -> None:
+    def never() -> Drop | None:
+        raise AssertionError("asked although already lost")
+
+    loss = Drop(reason=Reason.EMPTY_STATEMENT)
+    assert filters.first([lambda: None, lambda: loss, never]) is loss
+    assert filters.first([lambda: None]) is None
