@@ -62,7 +62,7 @@ $(SETUP): requirements.txt pyproject.toml
 	@.ci/python-ready "$(PYTHON)"
 	@echo "setup     virtual environment (.venv)"
 	@[ -x $(BIN)/pip ] || "$(PYTHON)" -m venv .venv
-	@$(BIN)/pip install --quiet "$$(grep '^uv==' requirements.txt)"
+	@$(BIN)/pip install --quiet --quiet "$$(grep '^uv==' requirements.txt)"
 	@index="$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}"; \
 	  export VIRTUAL_ENV="$(CURDIR)/.venv"; \
 	  [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
@@ -75,5 +75,5 @@ $(SETUP): requirements.txt pyproject.toml
 $(TRAINING): training/requirements.txt | $(SETUP)
 	@echo "setup     training environment (.venv-training): torch and torchtune, a few minutes"
 	@[ -x .venv-training/bin/pip ] || "$(PYTHON)" -m venv .venv-training
-	@.venv-training/bin/pip install --quiet -r training/requirements.txt
+	@.venv-training/bin/pip install --quiet --quiet -r training/requirements.txt
 	@touch $@

@@ -104,8 +104,8 @@ def plan_schedule(cfg: DictConfig, *, counts: Counts, nproc: int) -> Schedule:
     if counts.kept == 0 or steps == 0:
         raise JobFailure(
             Reason.NOTHING_TO_TRAIN,
-            f"{counts.kept} trainable rows ({counts.overlong} more were over-long, {counts.no_labels} without a word of "
-            f"the assistant) make no step of {ranks} ranks x batch_size {cfg.batch_size} x gradient_accumulation_steps "
+            f"{counts.kept} trainable rows ({counts.overlong} more were over-long, {counts.no_labels} without a word "
+            f"of the assistant) make no step of {ranks} ranks x batch_size {cfg.batch_size} x accumulation "
             f"{cfg.gradient_accumulation_steps}. Give more rows, a longer max_seq_len, or a smaller batch.",
         )
     return Schedule(epochs=max(cfg.epochs, math.ceil(cfg.min_steps / steps)), steps_per_epoch=steps)

@@ -4,8 +4,9 @@
 arguments. A wrong value raises ``ConfigurationError`` naming the variable.
 """
 
-import hashlib
+import contextlib
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -150,6 +151,17 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
 def _default_postgres_dir(home: Path) -> Path:
     if os.geteuid() != 0:
         return home / "postgres"
-    # As root the server drops to a user of its own and opens read rights on every parent of its folder:
-    # never let it do that to a home directory.
-    return Path("/var/lib/swemill") / hashlib.sha256(str(home).encode()).hexdigest()[:12] / "postgres"
+    # As root the server drops to a user of its own, which must be able to reach its folder: never let that open up a
+    # home directory. The folder belongs to this very `home`, not to its path: who deletes `home` starts afresh, and
+    # never meets a database whose blobs are gone.
+    return Path("/var/lib/swemill") / _installation(home) / "postgres"
+
+
+def _installation(home: Path) -> str:
+    """A random mark of this home, made on first use."""
+    mark = home / "installation"
+    if not mark.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), mark.open("x") as file:
+            file.write(secrets.token_hex(6))
+    return mark.read_text()

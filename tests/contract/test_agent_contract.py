@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from swemill.adapters.fake_sandbox import FakeSandbox
 from swemill.adapters.gateway import LiteLlmGateway
 from swemill.adapters.miniswe import MiniSweAgent
 from swemill.adapters.model_calls import Patience
 from swemill.adapters.scripted_provider import scripted_provider
 from swemill.chat import findings
 from swemill.errors import ProviderRejected, ProviderUnavailable, SandboxUnavailable
-from swemill.ports import RunningSandbox
+from swemill.ports import Claims, RunningSandbox
 from swemill.reasons import Reason
 from swemill.stages import rollout as stage
 from swemill.stages.rollout import rollout
@@ -34,7 +36,6 @@ from swemill.values import (
     SandboxSpec,
     StatementSource,
 )
-from tests.contract.folder_sandbox import FolderEngine
 
 CANARY = "sk-canary-4f1d2c9b8a7e"
 QUICK = Patience(pauses=(0.05, 0.05), longest_pause=2, call_seconds=5)
@@ -96,6 +97,21 @@ def instance(repository: Path) -> InstanceSpec:
 Roll = Callable[..., RolloutResult]
 
 
+class _OneFolder:
+    """The port ``SandboxEngine``; its sandbox stays after the rollout, to be looked into."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def start(self, spec: SandboxSpec) -> Iterator[FakeSandbox]:
+        assert spec.image == "image-1"
+        yield FakeSandbox(self.root, env={})
+
+    def reap(self, is_claimed: Claims) -> list[str]:
+        return []
+
+
 @pytest.fixture
 def roll(repository: Path, instance: InstanceSpec) -> Roll:
     def run(script: str, *, agent: Any = None, patch: bytes = GOLD, **limits: Any) -> RolloutResult:
@@ -106,7 +122,7 @@ def roll(repository: Path, instance: InstanceSpec) -> Roll:
             policy,
             agent=agent or MiniSweAgent(patience=QUICK),
             gateway=LiteLlmGateway(provider_keys={}),
-            engine=FolderEngine(repository),
+            engine=_OneFolder(repository.parent),
             spec=SandboxSpec(name="r", image="", limits=Limits(), effect_key="k", stage="rollout", subject="s"),
         )
 
@@ -180,19 +196,21 @@ def test_cost_limit_with_a_model_of_known_price(repository: Path, instance: Inst
     litellm.register_model({"openai/fault-loop": {"input_cost_per_token": 0.001, "output_cost_per_token": 0.001}})
     policy = PolicySpec(name="x", agent="a", model="fault-loop", provider="scripted", dollars=0.5, turns=50)
     with LiteLlmGateway(provider_keys={}).open(policy, instance) as endpoint:
-        result = MiniSweAgent().run(instance, policy, endpoint, FolderEngine(repository).sandbox)
+        result = MiniSweAgent().run(instance, policy, endpoint, FakeSandbox(repository.parent, env={}))
     assert result.reason is Reason.COST_LIMIT
     assert 0.5 <= result.dollars < 10
 
 
-def test_time_limit_interrupts_a_slow_model_and_a_slow_command(roll: Roll, instance: InstanceSpec) -> None:
+def test_time_limit_interrupts_a_slow_model_and_a_slow_command(
+    roll: Roll, instance: InstanceSpec, repository: Path
+) -> None:
     result = roll("fault-slow", minutes=0.02)
     assert result.agent.reason is Reason.TIME_LIMIT
     assert result.seconds < 10
 
     class SlowSandbox:
         def run(self, command: Any, *, timeout: float, **_: Any) -> Any:
-            return FolderEngine(Path("/")).sandbox.run(["sleep", "30"], timeout=timeout)
+            return FakeSandbox(repository.parent, env={}).run(["sleep", "30"], timeout=timeout)
 
     policy = PolicySpec(name="x", agent="a", model="fault-loop", provider="scripted", minutes=0.02)
     with LiteLlmGateway(provider_keys={}).open(policy, instance) as endpoint:
@@ -246,7 +264,7 @@ def test_a_provider_that_is_not_there_is_unavailable(repository: Path, instance:
     policy = PolicySpec(name="x", agent="a", model="m", provider="OPENAI_API_KEY")
     endpoint = ModelEndpoint(model="openai/m", base_url="http://127.0.0.1:9/v1", api_key=CANARY)
     with pytest.raises(ProviderUnavailable) as fault:
-        MiniSweAgent(patience=QUICK).run(instance, policy, endpoint, FolderEngine(repository).sandbox)
+        MiniSweAgent(patience=QUICK).run(instance, policy, endpoint, FakeSandbox(repository.parent, env={}))
     assert CANARY not in str(fault.value)
 
 
@@ -259,7 +277,7 @@ def test_refusals_raise_and_name_the_variable_but_never_the_key(
         key = CANARY if model == "oracle" else server.api_key
         endpoint = ModelEndpoint(model=f"openai/{model}", base_url=server.base_url, api_key=key)
         with pytest.raises(ProviderRejected, match="OPENAI_API_KEY") as refusal:
-            MiniSweAgent(patience=QUICK).run(instance, policy, endpoint, FolderEngine(repository).sandbox)
+            MiniSweAgent(patience=QUICK).run(instance, policy, endpoint, FakeSandbox(repository.parent, env={}))
     printed = "".join(capfd.readouterr()) + caplog.text + str(refusal.value) + repr(refusal.value.__cause__)
     assert key not in printed
 
@@ -268,7 +286,7 @@ def test_a_key_that_is_echoed_does_not_enter_the_transcript(repository: Path, in
     policy = PolicySpec(name="x", agent="a", model="idle", provider="scripted")
     with LiteLlmGateway(provider_keys={}).open(policy, instance) as endpoint:
         told = replace(instance, problem_statement=f"my key is {endpoint.api_key}")
-        result = MiniSweAgent().run(told, policy, endpoint, FolderEngine(repository).sandbox)
+        result = MiniSweAgent().run(told, policy, endpoint, FakeSandbox(repository.parent, env={}))
         assert endpoint.api_key not in json.dumps(result.messages)
 
 
@@ -311,10 +329,10 @@ CHANGE = "echo 'x = 1' >> calc.py"
         f"{CHANGE}; git update-index --assume-unchanged calc.py; touch .git/index.lock",
         f"{CHANGE}; git update-index --skip-worktree calc.py",
         f"{CHANGE}; git config diff.noprefix true; git config color.ui always; git config core.quotePath false",
-        f"{CHANGE}; git config core.fsmonitor 'touch pwned'; git config diff.external false; echo '*' > .git/info/exclude",
+        f"{CHANGE}; git config core.fsmonitor 'touch x'; git config diff.external false; echo '*' >.git/info/exclude",
         f"{CHANGE}; echo '* diff=x' > .git/info/attributes; git config diff.x.textconv 'echo lies'",
         f"{CHANGE}; mkdir -p __pycache__ build p.egg-info; touch __pycache__/a.pyc build/x p.egg-info/PKG patch.txt",
-        f"{CHANGE}; printf '[core]\\n\\tbare = true\\n' > ../.gitconfig",
+        f"{CHANGE}; printf '[core]\\n\\tbare = true\\n' > $HOME/.gitconfig",
     ],
     ids=["committed", "assumed", "skipped", "taste", "config", "attributes", "byproducts", "home"],
 )
@@ -323,7 +341,7 @@ def test_nothing_the_agent_leaves_in_git_changes_the_diff(roll: Roll, repository
     assert patch.startswith(b"diff --git a/calc.py b/calc.py\n")
     assert patch.count(b"diff --git") == 1
     assert b"+x = 1\n" in patch
-    assert not (repository / "pwned").exists()
+    assert not (repository / "x").exists()
 
 
 def test_what_the_image_held_before_is_not_the_agents(roll: Roll, repository: Path) -> None:

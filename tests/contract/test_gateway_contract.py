@@ -9,9 +9,12 @@ import openai
 import pytest
 
 from swemill.adapters.gateway import LiteLlmGateway
+from swemill.adapters.model_calls import import_litellm
+from swemill.adapters.policies import load
 from swemill.adapters.scripted_answers import SUBMIT
 from swemill.adapters.scripted_provider import scripted_provider
 from swemill.errors import ConfigurationError
+from swemill.settings import CHECKOUT
 from swemill.values import BaseInference, InstanceSpec, PolicySpec, StatementSource
 
 PATCH = b"--- a/calc.py\n+++ b/calc.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
@@ -113,3 +116,13 @@ def test_malformed_requests_are_answered_with_400(body: bytes) -> None:
             urllib.request.urlopen(request, timeout=5)
         assert refusal.value.code == 400
         refusal.value.close()
+
+
+def test_every_real_policy_names_a_model_with_a_price_and_tools() -> None:
+    litellm = import_litellm()
+    for policy in load(CHECKOUT / "config" / "policies.toml"):
+        if policy.provider != "scripted":
+            info = litellm.get_model_info(policy.model)
+            assert info["supports_function_calling"], policy.name
+            assert info["input_cost_per_token"] > 0, policy.name  # else the limit `dollars` would never hold
+            assert info["max_output_tokens"] >= policy.max_output_tokens, policy.name

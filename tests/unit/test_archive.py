@@ -94,7 +94,7 @@ def test_a_mirror_that_loses_its_objects_later_loses_its_pull_requests_only(tmp_
 def test_records_come_oldest_first_with_their_issues(tmp_path: Path, tree: WorkTree) -> None:
     issue = {
         "number": 5,
-        "title": "Bug\0\ud800",
+        "title": "B\0ug",
         "body": None,
         "createdAt": "2024-01-01T00:00:00Z",
         "comments": {"nodes": [{"body": "me too", "createdAt": "2024-01-02T00:00:00+02:00"}]},
@@ -104,7 +104,7 @@ def test_records_come_oldest_first_with_their_issues(tmp_path: Path, tree: WorkT
     assert [pull.number for pull in nine if isinstance(pull, PullRequestRecord)] == [2, 4, 9]
     first = nine[0]
     assert isinstance(first, PullRequestRecord)
-    assert first.issues[0].title == "Bug?"  # what no database can hold is gone
+    assert first.issues[0].title == "Bug"  # what no database can hold is gone
     assert first.issues[0].comments[0].body == "me too"
     assert first.merge_commit_oid == "c" * 40
 

@@ -112,3 +112,19 @@ def test_a_log_that_has_grown_large_is_set_aside(tmp_path, monkeypatch):
     processes.end([service], grace=1)
     assert log.with_suffix(".log.1").read_text() == "more than ten bytes\n"
     assert log.read_text() == ""
+
+
+def test_what_a_dead_service_leaves_in_its_session_is_found_without_the_mark(tmp_path):
+    script = "import subprocess, time; subprocess.Popen(['sleep', '60'], env={}); time.sleep(60)"
+    service = start(tmp_path, sys.executable, "-c", script)
+    record = tmp_path / "run" / "service.json"
+    assert wait_for(lambda: processes.descendants(service.pid))
+    (child,) = processes.descendants(service.pid)
+    assert processes.left_behind(record) == []  # it lives: nothing is left behind
+    os.kill(service.pid, signal.SIGKILL)
+    assert wait_for(lambda: not service.alive())
+    assert processes.marked(tmp_path) == []
+    assert processes.left_behind(record) == [child]
+    record.write_text(json.dumps(asdict(replace(service, boot="an earlier boot"))))
+    assert processes.left_behind(record) == []
+    processes.end([child], grace=1)

@@ -24,8 +24,8 @@ class NotMerged(UnreadablePull):
 
 
 def _storable(text: str | None) -> str:
-    """Text as a database can hold it: no NUL, no lone surrogate (JSON can spell both)."""
-    return (text or "").replace("\0", "").encode("utf-8", "replace").decode()
+    """Text as a database can hold it: JSON can spell NUL, PostgreSQL cannot keep it."""
+    return (text or "").replace("\0", "")
 
 
 _Text = Annotated[str | None, AfterValidator(_storable)]

@@ -143,6 +143,7 @@ class _SandboxEnvironment:
             output_limit=_OUTPUT_LIMIT,
         )
         if result.timed_out or result.out_of_memory:
+            self._clock.left()  # where the policy's time is up, that is the end's name
             self._check_alive()
         output = self._observation(result)
         lines = output["output"].lstrip().splitlines(keepends=True)

@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -110,6 +110,7 @@ class PackageIndex:
         return self._url
 
     def _get(self, url: str, *, accept: str = "*/*") -> bytes:
+        _refuse_plain_http(url, self._index_url())
         wait, trouble = self._backoff, ""
         for attempt in range(_TRIES):
             if attempt:
@@ -129,7 +130,6 @@ class PackageIndex:
         import requests  # here, because importing it costs every DAG file that reaches this module
 
         shown = self._shown(url)
-        _refuse_plain_http(url, self._url)
         try:
             headers = {"Accept": accept, "Accept-Encoding": "gzip" if accept == _JSON else "identity"}
             with requests.get(url, headers=headers, timeout=(15, 60), verify=self._verify, stream=True) as response:
@@ -182,9 +182,9 @@ def _pip_settings() -> tuple[str, str | None]:
     return url, values.get(":env:.cert") or values.get("global.cert")
 
 
-def _refuse_plain_http(url: str, index_url: str | None) -> None:
+def _refuse_plain_http(url: str, index_url: str) -> None:
     """Plain HTTP only where the configured index itself is plain HTTP: a person decided that."""
-    if urlsplit(url).scheme != "https" and urlsplit(index_url or "").scheme != "http":
+    if urlsplit(url).scheme != "https" and urlsplit(index_url).scheme != "http":
         raise ConfigurationError(f"the package index offers {urlsplit(url).scheme}://, not https://")
 
 
@@ -230,12 +230,22 @@ def _find(listing: dict[str, Any], package: str, version: str) -> Sdist | None:
     for ending in endings:
         for file in listing["files"]:
             if file["filename"].endswith(ending) and file["sha256"] and _version_of(file) == wanted:
-                when = file["upload-time"]
-                uploaded = datetime.fromisoformat(when) if when else None
                 return Sdist(
-                    filename=_safe(file["filename"]), url=file["url"], sha256=file["sha256"], uploaded_at=uploaded
+                    filename=_safe(file["filename"]),
+                    url=file["url"],
+                    sha256=file["sha256"],
+                    uploaded_at=_time(file["upload-time"]),
                 )
     return None
+
+
+def _time(text: object) -> datetime | None:
+    """An upload time (PEP 700), or None where the index gives none that can be read."""
+    try:
+        when = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _safe(filename: str) -> str:

@@ -22,7 +22,7 @@ from swemill.wiring import Mill
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (run, up, down, check):
+    for command in (run, up, down, migrate, check):
         app.command(name="doctor" if command is check else None)(command)
 
 
@@ -80,6 +80,12 @@ def up() -> None:
     running = services.up(settings, say)
     Mill.open(running.settled(settings)).store.migrate()
     say(f"Airflow     {running.ui_url}  user {running.username}  password {running.password}")
+
+
+def migrate() -> None:
+    """Bring the data's database to the newest schema (`up` and `run` do it by themselves)."""
+    Mill.open().store.migrate()
+    say("database  migrated")
 
 
 def down() -> None:

@@ -11,6 +11,12 @@ from swemill.store.report import InstanceLine, LossCount, StageCount
 _STATES = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
 
+def _console() -> Console:
+    """A terminal has a width; a pipe or a log has none, and a cut or folded name there is of no use."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
+
+
 def print_checks(checks: Sequence[Check]) -> None:
     """One row a check."""
     table = Table(show_lines=False)
@@ -18,7 +24,7 @@ def print_checks(checks: Sequence[Check]) -> None:
         table.add_column(title, overflow="fold")
     for item in checks:
         table.add_row(item.name, _STATES[item.state.value], item.found, item.way_out)
-    Console().print(table)
+    _console().print(table)
 
 
 def print_funnel(stages: Sequence[StageCount], losses: Sequence[LossCount]) -> None:
@@ -30,7 +36,7 @@ def print_funnel(stages: Sequence[StageCount], losses: Sequence[LossCount]) -> N
     table.add_column("of harvested", justify="right")
     for item in stages:
         table.add_row(item.stage, str(item.count), f"{item.count / first:.0%}")
-    console = Console()
+    console = _console()
     console.print(table)
     if not losses:
         return
@@ -47,8 +53,9 @@ def print_instances(lines: Sequence[InstanceLine]) -> None:
     """One row an instance."""
     table = Table()
     for title in ("instance", "repository", "reached", "lost at", "reason"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, no_wrap=True)
     for line in lines:
         table.add_row(line.instance_id, line.repository, line.stage, line.lost_at or "", line.reason or "")
-    Console().print(table)
-    Console().print(f"{len(lines)} instances")
+    console = _console()
+    console.print(table)
+    console.print(f"{len(lines)} instances")

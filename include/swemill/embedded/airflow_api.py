@@ -7,7 +7,8 @@ own choice, so that repeating the call cannot trigger it twice.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -17,18 +18,26 @@ from swemill.errors import OrchestratorUnavailable
 UNFINISHED_RUN = ("queued", "running")
 
 
-class Health(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Health:
     """State of Airflow's components: ``healthy``, ``unhealthy``, or None for one that never reported."""
 
     database: str | None
     scheduler: str | None
     triggerer: str | None
     dag_processor: str | None
+    heartbeats: Mapping[str, datetime]
+    """When each of the last three reported last."""
 
     @property
     def all_healthy(self) -> bool:
         """Whether every component is healthy."""
-        return all(state == "healthy" for state in self)
+        return self.database == self.scheduler == self.triggerer == self.dag_processor == "healthy"
+
+    def __str__(self) -> str:
+        """One word a component."""
+        parts = ("database", "scheduler", "triggerer", "dag_processor")
+        return ", ".join(f"{part} {getattr(self, part) or 'silent'}" for part in parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +90,13 @@ class AirflowApi:
             return None
         if answer.status_code != 200 or "metadatabase" not in body:
             return None
-        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-        return Health(*((body.get(part) or {}).get("status") for part in parts))
+        states = {part: (body.get(part) or {}).get("status") for part in ("scheduler", "triggerer", "dag_processor")}
+        heartbeats = {part: (body.get(part) or {}).get(f"latest_{part}_heartbeat") for part in states}
+        return Health(
+            database=body["metadatabase"]["status"],
+            heartbeats={part: datetime.fromisoformat(at) for part, at in heartbeats.items() if at},
+            **states,
+        )
 
     def dag_exists(self, dag_id: str) -> bool:
         """Whether the DAG is known: parsed, and not removed since."""

@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
@@ -42,7 +43,7 @@ def start(
     Raises:
         OrchestratorUnavailable: a component does not become healthy; the message holds the end of its log.
     """
-    began = time.monotonic()
+    began, started_at = time.monotonic(), datetime.now(UTC)
     ours_answers = processes.recorded(_record(settings, "api-server")) is not None
     home = airflow_config.write(settings, urls, dags=dags, port_in_use_by_us=ours_answers)
     environ = airflow_config.environment(settings, urls, docker_host=docker_host)
@@ -61,14 +62,12 @@ def start(
         # Components whose supervisor was killed leave workers behind that would work against the new ones.
         _end_orphans(settings)
     say("airflow   starting")
-    for name in ("api-server", "dag-processor"):
-        _start_component(settings, name, environ)
+    fresh = [name for name in ("api-server", "dag-processor") if _start_component(settings, name, environ)]
     # The scheduler's workers call the API from their first moment on.
     _wait(settings, client, lambda: client.health() is not None)
     client.create_missing_pools(_pools())
-    for name in ("scheduler", "triggerer"):
-        _start_component(settings, name, environ)
-    _wait(settings, client, lambda: (health := client.health()) is not None and health.all_healthy)
+    fresh += [name for name in ("scheduler", "triggerer") if _start_component(settings, name, environ)]
+    _wait(settings, client, lambda: _healthy(client, fresh, started_at))
     say(f"airflow   up at {home.url} in {time.monotonic() - began:.0f} s")
     return client
 
@@ -76,6 +75,7 @@ def start(
 def stop(settings: Settings) -> list[str]:
     """Stop the components and everything they started, workers and running tasks included; names what ran."""
     running = [name for name in COMPONENTS if processes.recorded(_record(settings, name))]
+    _end_orphans(settings)  # before the records, which tell whose they are, are gone
     processes.stop([_record(settings, name) for name in reversed(tuple(COMPONENTS))], grace=10)
     _end_orphans(settings)
     return running
@@ -148,9 +148,18 @@ def _revision(urls: DatabaseUrls) -> str | None:
         engine.dispose()
 
 
-def _start_component(settings: Settings, name: str, environ: Mapping[str, str]) -> None:
+def _healthy(client: AirflowApi, fresh: Sequence[str], since: datetime) -> bool:
+    """Whether all is healthy and the ``fresh`` components have reported ``since``: a dead one passes for a while."""
+    health = client.health()
+    if health is None or not health.all_healthy:
+        return False
+    reports = [health.heartbeats.get(name.replace("-", "_")) for name in fresh if name != "api-server"]
+    return all(report is not None and report >= since for report in reports)
+
+
+def _start_component(settings: Settings, name: str, environ: Mapping[str, str]) -> bool:
     if processes.recorded(_record(settings, name)):
-        return
+        return False
     processes.start(
         [*_airflow(), *COMPONENTS[name]],
         record=_record(settings, name),
@@ -159,6 +168,7 @@ def _start_component(settings: Settings, name: str, environ: Mapping[str, str]) 
         folder=airflow_config.airflow_folder(settings),
         home=settings.home,
     )
+    return True
 
 
 def _wait(settings: Settings, client: AirflowApi, ready: Callable[[], bool]) -> None:
@@ -187,8 +197,10 @@ def _end_orphans(settings: Settings) -> None:
         if root:
             kept |= {root, *processes.descendants(root.pid)}
     me = os.getpid()
-    orphans = [process for process in processes.marked(settings.home) if process not in kept and process.pid != me]
-    processes.end(orphans, grace=5)
+    left = {process for name in COMPONENTS for process in processes.left_behind(_record(settings, name))}
+    left |= {process for root in left for process in processes.descendants(root.pid)}
+    left |= set(processes.marked(settings.home))
+    processes.end([process for process in left - kept if process.pid != me], grace=5)
 
 
 def _pools() -> dict[str, dict[str, object]]:

@@ -126,9 +126,10 @@ class _Server:
         self._own_folder(self.base, 0o755)
         self._own_folder(self.sockets, 0o700)
         self._await_leaving()
-        # The number in it may be another program's by now, or that of a killed server that nobody has reaped: either
-        # would make the server refuse to start.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # The number in these files may be another program's by now, or that of a killed server that nobody has reaped:
+        # either would make the server refuse to start.
+        for lock in (self.data / "postmaster.pid", self.sockets / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._initialise(programs)
         options = " ".join(f"-c {option}" for option in (*_OPTIONS, f"unix_socket_directories={self.sockets}"))

@@ -2,7 +2,8 @@
 
 A pid alone says nothing after a crash or a reboot: numbers are reused. A process is identified by its pid, its start
 time and the boot it belongs to, so that nothing is ever stopped that was not started here. Each service also carries a
-mark in its environment, which its children inherit: this finds the workers that a killed service left behind.
+mark in its environment, which its children inherit: with the session that it leads, this finds what a killed service
+left behind.
 """
 
 import contextlib
@@ -94,11 +95,8 @@ def start(
 
 def recorded(record: Path) -> Identity | None:
     """The recorded process if it is still alive, else None."""
-    try:
-        identity = Identity(**json.loads(record.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None  # no record, or one cut short by a crash: nothing that we could name as ours
-    return identity if identity.alive() else None
+    identity = _read(record)
+    return identity if identity and identity.alive() else None
 
 
 def stop(records: Sequence[Path], *, grace: float) -> None:
@@ -113,6 +111,20 @@ def stop(records: Sequence[Path], *, grace: float) -> None:
     end([*roots, *family], grace=2)
     for record in records:
         record.unlink(missing_ok=True)
+
+
+def left_behind(record: Path) -> list[Identity]:
+    """What lives on of a recorded process that has died: the members of its session.
+
+    Workers that rename themselves overwrite their environment, and the mark with it; their session they keep.
+    """
+    leader = _read(record)
+    if leader is None or leader.alive():
+        return []
+    if identify(leader.pid) is not None:
+        return []  # the number, and so the session of that number, is another program's by now
+    members = [identity for pid in _pids() if _session(pid) == leader.pid and (identity := identify(pid))]
+    return [member for member in members if member.boot == leader.boot and member.started >= leader.started]
 
 
 def end(processes: Sequence[Identity], *, grace: float) -> None:
@@ -191,6 +203,13 @@ def only_one(lock: Path) -> Iterator[None]:
     with lock.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+def _read(record: Path) -> Identity | None:
+    try:
+        return Identity(**json.loads(record.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # no record, or one cut short by a crash: nothing that we could name as ours
 
 
 def _signal(processes: Sequence[Identity], number: signal.Signals) -> None:

@@ -16,9 +16,9 @@ from swemill.values import BaseImage, BuildPlan, InstanceSpec, Strategy
 __all__ = ["Recipe", "plan", "recipe"]
 
 
-def recipe(instance: InstanceSpec, *, strategy: Strategy) -> Recipe:
-    """What ``strategy`` does for ``instance``."""
-    return {Strategy.UNIFIED: unified, Strategy.DATED: dated}[strategy](instance)
+def recipe(instance: InstanceSpec, *, strategy: Strategy, python: str) -> Recipe:
+    """What ``strategy`` does for ``instance`` on a base image with this Python (``3.9``)."""
+    return {Strategy.UNIFIED: unified, Strategy.DATED: dated}[strategy](instance, python=python)
 
 
 def plan(
@@ -34,4 +34,4 @@ def plan(
         tag: tag of the image to make.
         timeout: seconds the build may take.
     """
-    return render(recipe(instance, strategy=strategy), instance, snapshot, base=base, tag=tag, timeout=timeout)
+    return render(recipe(instance, strategy=strategy, python=base.python), instance, snapshot, base=base, tag=tag, timeout=timeout)

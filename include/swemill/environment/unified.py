@@ -10,9 +10,9 @@ from swemill.environment.dockerfile import INDEX_SILENT, NOT_INSTALLED, NOT_PRUN
 from swemill.values import InstanceSpec, Strategy
 
 
-def unified(instance: InstanceSpec) -> Recipe:
+def unified(instance: InstanceSpec, *, python: str) -> Recipe:
     """The recipe with nothing pinned."""
-    del instance  # one configuration for all
+    del instance, python  # one configuration for all
     return Recipe(strategy=Strategy.UNIFIED, script=INSTALL_SH)
 
 
@@ -52,7 +52,8 @@ git config user.email 'mill@localhost'
 git config advice.detachedHead false
 git checkout -q -f -B main "$BASE_COMMIT"
 git remote | while read -r remote; do git remote remove "$remote"; done
-git for-each-ref --format='%(refname)' | grep -vx refs/heads/main | while read -r ref; do git update-ref -d "$ref"; done || true
+git for-each-ref --format='%(refname)' | grep -vx refs/heads/main >/tmp/refs || true
+while read -r ref; do git update-ref -d "$ref"; done </tmp/refs
 git reflog expire --expire=now --all
 rm -f .git/FETCH_HEAD .git/ORIG_HEAD
 # No object of the future: checked, not assumed.
@@ -67,10 +68,12 @@ fi
 say 'virtual environment'
 uv venv -q --seed --allow-existing --python /usr/bin/python3 /opt/venv || {{ index_answers; exit {NOT_INSTALLED}; }}
 
-requirements() {{
+requirements() {{ # installs those that are there; false when none is
+    absent=1
     for file in "$@"; do
-        if [ -f "$file" ]; then attempt uv pip install -r "$file" || true; fi
+        if [ -f "$file" ]; then absent=0; attempt uv pip install -r "$file" || true; fi
     done
+    return "$absent"
 }}
 editable() {{
     attempt uv pip install -e "$1" && return
@@ -95,7 +98,7 @@ first_of() {{ # the first of test, tests, testing, dev that standard input names
     done
 }}
 
-requirements requirements.txt requirements/base.txt requirements/main.txt requirements/requirements.txt
+requirements requirements.txt requirements/base.txt requirements/main.txt requirements/requirements.txt || true
 if [ -f setup.py ] || [ -f pyproject.toml ]; then
     # Version tools ask git for a tag; it lives for the time of the build.
     git tag "$VERSION"; git tag "v$VERSION"
@@ -104,15 +107,22 @@ if [ -f setup.py ] || [ -f pyproject.toml ]; then
     if [ -n "$extra" ]; then editable ".[$extra]" || true; fi
     git tag -d "$VERSION" "v$VERSION" >/dev/null
     if [ -f pyproject.toml ]; then
-        group=$(sed -n '/^\\[dependency-groups\\]/,/^\\[[a-z]/s/^\\([A-Za-z0-9_-]*\\) *=.*/\\1/p' pyproject.toml | first_of)
+        groups=$(sed -n '/^\\[dependency-groups\\]/,/^\\[[a-z]/s/^\\([A-Za-z0-9_-]*\\) *=.*/\\1/p' pyproject.toml)
+        group=$(echo "$groups" | first_of)
         if [ -n "$group" ]; then attempt uv pip install --group "$group" || true; fi
     fi
 fi
+# The first kind only: a file for developers asks for documentation and lint tools as well, and these for more.
 for name in test tests testing dev; do
-    requirements "requirements-$name.txt" "requirements_$name.txt" "$name-requirements.txt" "${{name}}_requirements.txt" \\
-        "requirements/$name.txt" "requirements/requirements-$name.txt" "$name/requirements.txt"
+    requirements "requirements-$name.txt" "requirements_$name.txt" "$name-requirements.txt" \\
+        "${{name}}_requirements.txt" "requirements/$name.txt" "requirements/requirements-$name.txt" \\
+        "$name/requirements.txt" && break
 done
 attempt uv pip install pytest hypothesis || exit {NOT_INSTALLED}
+# A file of pinned requirements may have put a release of the project itself in the place of the checkout.
+if [ -f setup.py ] || [ -f pyproject.toml ]; then
+    uv pip list -q --editable --format freeze | grep -q . || editable . || exit {NOT_INSTALLED}
+fi
 
 say 'installed'
 uv pip list --format freeze | tee /opt/lock.txt

@@ -113,7 +113,8 @@ def _outcome(
         "messages": list(agent.messages),
         "tools": list(agent.tools),
     }
-    trajectory_blob = mill.blobs.put(json.dumps(trajectory, ensure_ascii=False, sort_keys=True).encode())
+    # Keys stay in their order: that of a tool's schema is part of the prompt that the model saw.
+    trajectory_blob = mill.blobs.put(json.dumps(trajectory, ensure_ascii=False).encode())
     patch_blob = mill.blobs.put(result.patch)
 
     def save(session: Session, attempt_id: int) -> None:

@@ -36,11 +36,14 @@ PYTHONS: Mapping[str, str] = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "
 """Python of each Debian release."""
 
 UV_VERSION = "0.13.9"
+# fmt: off
 PACKAGES = (
-    "ca-certificates file g++ gcc git libbz2-dev libc6-dev libffi-dev liblzma-dev libreadline-dev libsqlite3-dev libssl-dev "
-    "libxml2-dev libxslt1-dev libyaml-dev locales make patch pkg-config procps python3 python3-dev python3-pip "
-    "python3-venv tzdata xz-utils zlib1g-dev"
-).split()
+    "ca-certificates", "file", "g++", "gcc", "git", "libbz2-dev", "libc6-dev", "libffi-dev", "liblzma-dev",
+    "libreadline-dev", "libsqlite3-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "libyaml-dev", "locales",
+    "make", "patch", "pkg-config", "procps", "python3", "python3-dev", "python3-pip", "python3-venv", "tzdata",
+    "xz-utils", "zlib1g-dev",
+)
+# fmt: on
 
 _SOURCE_LABEL = "swemill.base.source"
 _REGISTRY_PATIENCE = 20
@@ -93,7 +96,8 @@ class BaseImages:
         python = PYTHONS.get(self._config.suite)
         if python is None:
             raise ConfigurationError(
-                f"SWEMILL_DEBIAN_SUITE is {self._config.suite!r}; known are {', '.join(PYTHONS)} (Python {', '.join(PYTHONS.values())})"
+                f"SWEMILL_DEBIAN_SUITE is {self._config.suite!r}; known are {', '.join(PYTHONS)} "
+                f"(Python {', '.join(PYTHONS.values())})"
             )
         context = self._context()
         recipe = hashlib.sha256(b"\0".join(name.encode() + b"\0" + data for name, data in sorted(context.items())))
@@ -199,16 +203,23 @@ class BaseImages:
         with tempfile.TemporaryDirectory(prefix="swemill-base-", ignore_cleanup_errors=True) as folder:
             root = Path(folder) / "root"
             command = [tool, "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root)]
-            done = subprocess.run([*command, mirror] if mirror else command, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [*command, mirror] if mirror else command, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 tail = (done.stdout + done.stderr)[-1500:]
                 kind = DiskFull if says_disk_full(tail) else SandboxUnavailable
                 raise kind(f"debootstrap {suite} failed (set SWEMILL_DEBIAN_MIRROR to a mirror that serves it): {tail}")
             log.info("base image: importing the system")
-            exclude = ["--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*", "--exclude=./dev/*", "--exclude=./proc/*"]
-            with subprocess.Popen(["tar", "-C", str(root), *exclude, "-c", "."], stdout=subprocess.PIPE) as tar:
-                with engine_errors(f"importing {reference}"):
-                    answer = self._api.import_image_from_stream(tar.stdout, repository="swemill/debian", tag=suite)
+            exclude = [
+                "--exclude=./var/cache/apt/*",
+                "--exclude=./var/lib/apt/lists/*",
+                "--exclude=./dev/*",
+                "--exclude=./proc/*",
+            ]
+            pack = ["tar", "-C", str(root), *exclude, "-c", "."]
+            with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar, engine_errors(f"importing {reference}"):
+                answer = self._api.import_image_from_stream(tar.stdout, repository="swemill/debian", tag=suite)
             _check_import(answer, tar.returncode)
         return reference
 
@@ -234,7 +245,9 @@ def _debootstrap() -> str:
     for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ConfigurationError(f"no image registry answers; `apt-get install debootstrap` failed: {done.stderr[-500:]}")
+        raise ConfigurationError(
+            f"no image registry answers; `apt-get install debootstrap` failed: {done.stderr[-500:]}"
+        )
     return "/usr/sbin/debootstrap"
 
 

@@ -54,7 +54,7 @@ class DockerBuilder:
         return engine_has_image(self._api, image)
 
     def build(self, plan: BuildPlan) -> BuildResult:
-        """Build ``plan``. A failing step, or one that outlives ``plan.timeout``, gives ``image=None`` and the log's tail.
+        """Build ``plan``. A failing step, or one out of time, gives ``image=None`` and the log's tail.
 
         Raises:
             SandboxUnavailable: the engine is gone, or fails for a reason that is not a build step's.
@@ -68,19 +68,26 @@ class DockerBuilder:
         seconds = time.monotonic() - started
         if clock.expired:
             return BuildResult(
-                image=None, log=f"{journal.text()}\n[the build was ended after {plan.timeout} s]\n", seconds=seconds, timed_out=True
+                image=None,
+                log=f"{journal.text()}\n[the build was ended after {plan.timeout} s]\n",
+                seconds=seconds,
+                timed_out=True,
             )
         if journal.error is not None:
             if says_disk_full(journal.text()[-4000:] + journal.error):
                 raise DiskFull(
-                    f"building {plan.tag} failed: no space left on the engine's disk; free some (docker system prune) and "
-                    "run again: finished work is not repeated"
+                    f"building {plan.tag} failed: no space left on the engine's disk; free some (docker system prune) "
+                    "and run again: finished work is not repeated"
                 )
             if not journal.step_failed:
-                raise SandboxUnavailable(f"building {plan.tag} failed: {journal.error[:1000]} (see the Docker engine's log)")
+                raise SandboxUnavailable(
+                    f"building {plan.tag} failed: {journal.error[:1000]} (see the Docker engine's log)"
+                )
             return BuildResult(image=None, log=journal.text(), seconds=seconds)
         if journal.image is None:
-            raise SandboxUnavailable(f"building {plan.tag}: the engine broke off without a result; is it still running?")
+            raise SandboxUnavailable(
+                f"building {plan.tag}: the engine broke off without a result; is it still running?"
+            )
         with engine_errors(f"inspecting {plan.tag}"):
             image: dict[str, Any] = self._api.inspect_image(journal.image)
         return BuildResult(image=image["Id"], log=journal.text(), seconds=seconds, bytes=int(image["Size"]))

@@ -17,7 +17,9 @@ _FULL = ("no space left on device", "disk quota exceeded")
 
 
 def connect(docker_host: str | None, *, timeout: float = REQUEST_TIMEOUT) -> "APIClient":
-    """The low-level client of the engine at ``docker_host`` (None: ``DOCKER_HOST`` or the local socket); checks that it answers.
+    """The low-level client of the engine at ``docker_host`` (None: ``DOCKER_HOST`` or the local socket).
+
+    It is checked that the engine answers.
 
     Raises:
         SandboxUnavailable: nothing answers there; the message says how to get an engine.

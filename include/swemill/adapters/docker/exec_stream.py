@@ -133,7 +133,14 @@ def exec_stream(
     with engine_errors("running a command in the sandbox"):
         started = time.monotonic()
         created = api.exec_create(
-            container, wrapped, stdin=True, stdout=True, stderr=stderr, user=user, environment=dict(env or {}), workdir="/"
+            container,
+            wrapped,
+            stdin=True,
+            stdout=True,
+            stderr=stderr,
+            user=user,
+            environment=dict(env or {}),
+            workdir="/",
         )
         attached = api.exec_start(created["Id"], socket=True)
         tail = _Tail(output_limit)

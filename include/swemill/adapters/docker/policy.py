@@ -60,7 +60,7 @@ def container_arguments(spec: SandboxSpec, *, runtime: str = "runc") -> Containe
         "security_opt": ["no-new-privileges:true"],
         "privileged": False,
         "read_only": True,
-        "tmpfs": {WORKDIR: tmpfs, "/tmp": tmpfs},  # noqa: S108 - a path inside the container
+        "tmpfs": {WORKDIR: tmpfs, "/tmp": tmpfs},
         "pids_limit": limits.pids,
         "mem_limit": limits.memory_bytes,
         "memswap_limit": limits.memory_bytes,
@@ -83,7 +83,7 @@ def container_arguments(spec: SandboxSpec, *, runtime: str = "runc") -> Containe
         "user": KEEPER,
         "working_dir": "/",
         "hostname": "sandbox",
-        "environment": {**spec.env, "HOME": "/tmp"},  # noqa: S108
+        "environment": {**spec.env, "HOME": "/tmp"},
         "labels": labels(spec),
         "healthcheck": {"test": ["NONE"]},
     }
@@ -110,14 +110,14 @@ def check_engine(info: dict[str, Any], *, runtime: str) -> None:
     runtimes = info.get("Runtimes") or {}
     if runtime not in runtimes:
         raise ConfigurationError(
-            f"the container runtime {runtime!r} is unknown to the Docker engine (it has {', '.join(sorted(runtimes))}); "
-            "install it there or set SWEMILL_SANDBOX_RUNTIME"
+            f"the container runtime {runtime!r} is unknown to the Docker engine (it has "
+            f"{', '.join(sorted(runtimes))}); install it there or set SWEMILL_SANDBOX_RUNTIME"
         )
     options = info.get("SecurityOptions")
     if options is None:
         raise SandboxUnavailable("the Docker engine does not say how it confines containers; see `docker info`")
     if not any("name=seccomp" in option and "unconfined" not in option for option in options):
         raise ConfigurationError(
-            "the Docker engine runs containers without its seccomp profile; remove `seccomp-profile: unconfined` from its "
-            "configuration (foreign code must not run without it)"
+            "the Docker engine runs containers without its seccomp profile; remove `seccomp-profile: unconfined` from "
+            "its configuration (foreign code must not run without it)"
         )

@@ -83,28 +83,30 @@ class DockerSandbox:
         output_limit: int = 1 << 20,
     ) -> ExecResult:
         """Run one command as uid 1000 and wait (see the port). Left-behind processes are killed afterwards."""
-        if self._ended:
+        if self._dead():
             return self._gone()
         end = self._exec(command, timeout=timeout, stdin=stdin, env=env, cwd=cwd, output_limit=output_limit)
         if end.expired:
             # The command defeated the clock inside (it killed its guards, or floods the engine): sweep, then end it.
             self._settle(required=False)
-            if not self._ended and self._running(end.exec_id, patience=5.0):
+            if not self._dead() and self._running(end.exec_id, patience=5.0):
                 self._end("a command outlived its time-out and could not be killed")
-        elif not end.started and not self._ended:
+        elif not end.started and not self._dead():
             self._settle()
-            if not self._ended:
+            if not self._dead():
                 raise SandboxUnavailable(
                     f"the engine could not start a command in sandbox {self._name}: "
                     f"{end.output[-500:].decode(errors='replace')}"
                 )
-        exit_code = KILLED if self._ended or end.expired else self._exit_code(end)
-        kills = None if self._ended else self._settle()
-        out_of_memory = self._ended_for_memory() if self._ended else kills is not None and kills > self._oom_kills
+        exit_code = KILLED if end.expired else self._exit_code(end)
+        kills = None if self._dead() else self._settle()
+        if self._dead():
+            return self._gone(end)
+        out_of_memory = kills is not None and kills > self._oom_kills
         self._oom_kills = kills or self._oom_kills
         return ExecResult(
-            exit_code=KILLED if self._ended else exit_code,
-            output=end.output + (f"\n[{self._ended}]\n".encode() if self._ended else b""),
+            exit_code=exit_code,
+            output=end.output,
             truncated=end.truncated,
             timed_out=end.expired or (exit_code == KILLED and end.seconds >= timeout and not out_of_memory),
             out_of_memory=out_of_memory,
@@ -117,22 +119,26 @@ class DockerSandbox:
         Raises:
             SandboxUnavailable: the engine is gone, or the files do not fit.
         """
-        if self._ended or not files:
+        if self._dead() or not files:
             return
         end = self._exec(["tar", "-x", "-C", "/", "-f", "-"], timeout=_HOUSEKEEPING, stdin=_archive(files))
         code = self._exit_code(end)
-        if code and not self._ended:
+        if code and not self._dead():
             tail = end.output[-500:].decode(errors="replace")
             raise SandboxUnavailable(f"writing {len(files)} files into sandbox {self._name} failed ({code}): {tail}")
 
     def read(self, path: str, *, limit: int = 64 << 20) -> bytes | None:
         """The first ``limit`` bytes of a regular file; None when there is none, or when the sandbox has ended."""
-        if self._ended:
+        if self._dead():
             return None
         command = ["/bin/sh", "-c", _READ, "sh", path, str(limit)]
         end = self._exec(command, timeout=_HOUSEKEEPING, stderr=False, output_limit=limit)
         code = self._exit_code(end)
-        return end.output if code == 0 and not self._ended else None
+        return end.output if code == 0 and not self._dead() else None
+
+    def _dead(self) -> bool:
+        """True once the sandbox has ended within its own rules; what comes after is its command's doing."""
+        return self._ended is not None
 
     def _exec(
         self,
@@ -154,7 +160,7 @@ class DockerSandbox:
                 timeout=timeout,
                 deadline=time.monotonic() + timeout + _GRACE,
                 stdin=stdin,
-                env={"HOME": "/tmp", **(env or {})},  # noqa: S108 - a path inside the container
+                env={"HOME": "/tmp", **(env or {})},
                 cwd=cwd,
                 stderr=stderr,
                 output_limit=output_limit,
@@ -171,7 +177,7 @@ class DockerSandbox:
         ends: ``required`` says whether that is the only choice left here.
         """
         end = self._exec(["/bin/sh", "-c", _AFTER], timeout=_HOUSEKEEPING)
-        if self._ended:
+        if self._dead():
             return None
         if end.expired or not end.started:
             if required:
@@ -183,12 +189,12 @@ class DockerSandbox:
 
     def _exit_code(self, end: StreamEnd) -> int:
         """Exit code of an ended exec. A sandbox that ended meanwhile by its command's doing counts as killed."""
-        if self._ended:
+        if self._dead():
             return KILLED
         if self._running(end.exec_id, patience=_GRACE):
             # The stream ended but the command did not: it closed its output and lost its guards.
             self._settle(required=False)
-            if not self._ended and self._running(end.exec_id, patience=5.0):
+            if not self._dead() and self._running(end.exec_id, patience=5.0):
                 self._end("a command could not be killed")
             return KILLED
         code = self._inspect(end.exec_id).get("ExitCode")
@@ -222,7 +228,7 @@ class DockerSandbox:
         Raises:
             SandboxUnavailable: somebody else stopped or removed it, or the engine is gone.
         """
-        if self._ended:
+        if self._dead():
             return True
         state = self._state()
         if state.get("Running"):
@@ -237,21 +243,22 @@ class DockerSandbox:
             )
         return True
 
-    def _ended_for_memory(self) -> bool:
-        return bool(self._ended and "out of memory" in self._ended)
-
     def _end(self, why: str) -> None:
         log.warning("sandbox %s: %s; ending it", self._name, why)
         with engine_errors(f"killing sandbox {self._name}"):
             self._api.kill(self._container)
         self._ended = f"the sandbox was ended: {why}"
 
-    def _gone(self) -> ExecResult:
+    def _gone(self, end: StreamEnd | None = None) -> ExecResult:
+        """The result of a command that ended its sandbox, or came after one that did."""
+        for_memory = bool(self._ended and "out of memory" in self._ended)
         return ExecResult(
             exit_code=KILLED,
-            output=f"[{self._ended}]\n".encode(),
-            timed_out=not self._ended_for_memory(),
-            out_of_memory=self._ended_for_memory(),
+            output=(end.output if end else b"") + f"\n[{self._ended}]\n".encode(),
+            truncated=end.truncated if end else False,
+            timed_out=not for_memory,
+            out_of_memory=for_memory,
+            seconds=end.seconds if end else 0.0,
         )
 
 
