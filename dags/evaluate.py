@@ -33,7 +33,9 @@ from swemill_airflow.steps import pending_subjects
 def evaluate() -> None:
     @task(task_id="evaluate", outlets=[EVALUATIONS])
     def evaluating() -> list[str]:
-        """Evaluate what is pending; returns one line an evaluation."""
+        """Evaluate what is pending; returns one line an evaluation, and skips when nothing is."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
         from swemill.jobs.evaluate import evaluate
         from swemill.wiring import Mill
         from swemill_airflow.failing import failing_fast
@@ -42,6 +44,8 @@ def evaluate() -> None:
         with failing_fast():
             subjects = pending_subjects("evaluate", dict(get_current_context()["params"]))
             lines = [evaluate(mill, subject).line() for subject in subjects]
+        if not lines:
+            raise AirflowSkipException("nothing is pending: every judged policy is evaluated")
         print(*lines, sep="\n")
         return lines
 

@@ -28,6 +28,8 @@ from swemill_airflow.steps import mapped_stage
             ["unified", "dated"],
             type="array",
             items={"type": "string", "enum": ["unified", "dated"]},
+            minItems=1,
+            uniqueItems=True,
             title="Strategies",
             description="Rungs of the ladder, in the order in which they are tried.",
         ),

@@ -16,15 +16,19 @@ from swemill_airflow.defaults import dag_defaults
 def release() -> None:
     @task(task_id="release", outlets=[DATASET])
     def releasing() -> str:
-        """Make the release; returns its name."""
+        """Make the release; returns what was made, and skips when it was made before."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
         from swemill.jobs.release import release
         from swemill.wiring import Mill
         from swemill_airflow.failing import failing_fast
 
         with failing_fast():
             done = release(Mill.open())
+        if done.repeated:
+            raise AirflowSkipException(done.line())
         print(done.line())
-        return done.subject
+        return done.detail
 
     releasing()
 

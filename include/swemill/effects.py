@@ -21,7 +21,9 @@ def content_hash(data: bytes) -> str:
 
 def canonical(value: Any) -> bytes:
     """Canonical JSON (sorted keys, no spaces, UTF-8), so that equal values have equal hashes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    # A half of a surrogate pair, which foreign text may hold, has no UTF-8: it becomes JSON's own escape.
+    return text.encode(errors="backslashreplace")
 
 
 def config_key(stage: Stage, code_version: int, config: Mapping[str, Any]) -> str:

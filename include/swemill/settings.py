@@ -105,12 +105,12 @@ class Settings:
                 "PIP_INDEX_URL carries credentials, which would stay readable in image layers; "
                 "give the builds a proxy without credentials and set SWEMILL_INDEX_URL to it"
             )
-        source = env.get("SWEMILL_BASE_IMAGE_SOURCE", "auto")
+        source = env.get("SWEMILL_BASE_IMAGE_SOURCE") or "auto"
         if source not in ("auto", "registry", "debootstrap"):
             raise ConfigurationError(f"SWEMILL_BASE_IMAGE_SOURCE is {source!r}; use auto, registry or debootstrap")
         return cls(
             home=home,
-            database_url=env.get("SWEMILL_DATABASE_URL") or None,
+            database_url=_database_url(env),
             blobs_url=env.get("SWEMILL_BLOBS_URL") or str(home / "blobs"),
             postgres_dir=Path(env.get("SWEMILL_POSTGRES_DIR") or _default_postgres_dir(home)),
             releases_list=Path(env.get("SWEMILL_RELEASES_LIST") or CHECKOUT / "config" / "releases.toml"),
@@ -118,34 +118,64 @@ class Settings:
             policies_file=Path(env.get("SWEMILL_POLICIES_FILE") or CHECKOUT / "config" / "policies.toml"),
             docker_host=env.get("SWEMILL_DOCKER_HOST") or env.get("DOCKER_HOST") or None,
             base_image_source=source,
-            debian_suite=env.get("SWEMILL_DEBIAN_SUITE", "bullseye"),
+            debian_suite=env.get("SWEMILL_DEBIAN_SUITE") or "bullseye",
             debian_mirror=env.get("SWEMILL_DEBIAN_MIRROR", ""),
             ca_bundle=next((Path(env[name]) for name in _CA_VARIABLES if env.get(name)), None),
             index_url=index_url,
             build_timeout=_number(env, "SWEMILL_BUILD_TIMEOUT", 900),
             test_timeout=_number(env, "SWEMILL_TEST_TIMEOUT", 600),
             sandbox_memory=_number(env, "SWEMILL_SANDBOX_MEMORY", 4 << 30),
-            sandbox_cpus=_number(env, "SWEMILL_SANDBOX_CPUS", 100) / 100,
+            sandbox_cpus=_cores(env, "SWEMILL_SANDBOX_CPUS", 1.0),
             sandbox_pids=_number(env, "SWEMILL_SANDBOX_PIDS", 512),
             sandbox_disk=_number(env, "SWEMILL_SANDBOX_DISK", 1 << 30),
-            sandbox_runtime=env.get("SWEMILL_SANDBOX_RUNTIME", "runc"),
+            sandbox_runtime=env.get("SWEMILL_SANDBOX_RUNTIME") or "runc",
             max_patch_bytes=_number(env, "SWEMILL_MAX_PATCH_BYTES", 1 << 20),
-            holdout_percent=_number(env, "SWEMILL_HOLDOUT_PERCENT", 20),
+            holdout_percent=_number(env, "SWEMILL_HOLDOUT_PERCENT", 20, least=0, most=100),
             ui_port=_number(env, "SWEMILL_UI_PORT", 8080),
             provider_keys={name: env[name] for name in PROVIDER_KEYS if env.get(name)},
             github_token=env.get("GITHUB_TOKEN") or None,
         )
 
 
-def _number(env: Mapping[str, str], name: str, default: int) -> int:
+def _number(env: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None) -> int:
+    """A whole number. Zero is refused by default: to the container engine a limit of 0 means no limit at all."""
     value = env.get(name) or str(default)
     try:
         number = int(value)
     except ValueError:
         raise ConfigurationError(f"{name} is {value!r}; it must be a whole number") from None
-    if number < 0:
-        raise ConfigurationError(f"{name} is {value}; it must not be negative")
+    if number < least:
+        raise ConfigurationError(f"{name} is {value}; it must be at least {least}")
+    if most is not None and number > most:
+        raise ConfigurationError(f"{name} is {value}; it must be at most {most}")
     return number
+
+
+def _cores(env: Mapping[str, str], name: str, default: float) -> float:
+    value = env.get(name) or str(default)
+    try:
+        cores = float(value)
+    except ValueError:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a number of cores, such as 1.5") from None
+    if not 0.01 <= cores <= 1024:  # also refuses NaN
+        raise ConfigurationError(f"{name} is {value}; it must be a number of cores from 0.01 to 1024")
+    return cores
+
+
+def _database_url(env: Mapping[str, str]) -> str | None:
+    """The URL, checked as far as no password can get into the message."""
+    url = env.get("SWEMILL_DATABASE_URL") or None
+    if url is None:
+        return None
+    wanted = "it must look like postgresql+psycopg2://USER:PASSWORD@HOST:5432/DATABASE"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        raise ConfigurationError(f"SWEMILL_DATABASE_URL cannot be read; {wanted}") from None
+    if parts.scheme not in ("postgresql", "postgresql+psycopg2") or "://" not in url:
+        raise ConfigurationError(f"SWEMILL_DATABASE_URL is no PostgreSQL URL; {wanted}")
+    return url
 
 
 def _default_postgres_dir(home: Path) -> Path:
@@ -158,10 +188,14 @@ def _default_postgres_dir(home: Path) -> Path:
 
 
 def _installation(home: Path) -> str:
-    """A random mark of this home, made on first use."""
+    """A random mark of this home, made on first use: whole or not at all, since two may be first at once."""
     mark = home / "installation"
     if not mark.exists():
+        token = secrets.token_hex(6)
         home.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), mark.open("x") as file:
-            file.write(secrets.token_hex(6))
+        draft = home / f".installation.{token}"
+        draft.write_text(token)
+        with contextlib.suppress(FileExistsError):
+            mark.hardlink_to(draft)
+        draft.unlink()
     return mark.read_text()

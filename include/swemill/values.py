@@ -37,7 +37,7 @@ class RepositoryRecord:
     forge: str
     name: str
     location: str
-    """Where the forge finds it again: an URL or a folder relative to the source."""
+    """Where the forge finds it again: an URL or a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,7 +344,8 @@ class PolicySpec:
     """LiteLLM model name (``openai/gpt-4.1``), or the script's name of the scripted provider."""
     provider: str
     """``scripted``, or the variable that holds the provider's key."""
-    prompt: str = "default"
+    prompt: str = ""
+    """The agent's prompt templates (its own YAML form); empty: the agent's stock SWE-bench prompt."""
     temperature: float = 0.0
     turns: int = 100
     minutes: float = 30.0

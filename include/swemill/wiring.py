@@ -14,7 +14,7 @@ from swemill.errors import ConfigurationError
 from swemill.ports import Agent, Blobs, Builder, Forge, Gateway, GpuNode, SandboxEngine
 from swemill.settings import CHECKOUT, Settings
 from swemill.store import Store
-from swemill.values import Limits, PolicySpec
+from swemill.values import Limits, PolicySpec, RepositoryRecord
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -53,7 +53,7 @@ class Mill:
         """Hardened containers."""
         from swemill.adapters.docker.sandbox import DockerSandboxEngine
 
-        return DockerSandboxEngine(self._docker, runtime=self.settings.sandbox_runtime)
+        return DockerSandboxEngine(self._docker, runtime=self.settings.sandbox_runtime, store=self.store.identity())
 
     @cached_property
     def builder(self) -> Builder:
@@ -101,6 +101,12 @@ class Mill:
         if unknown:
             raise ConfigurationError(f"no policy is called {', '.join(unknown)}; there are: {', '.join(by_name)}")
         return [by_name[name] for name in dict.fromkeys(names)]
+
+    def forge_of(self, repository: RepositoryRecord) -> Forge:
+        """The source of a harvested repository: an archive is the configured one, else that of the harvest."""
+        if repository.forge == "archive" and self.settings.archive_dir is None:
+            return self.forge("archive", archive=Path(repository.location))
+        return self.forge(repository.forge)
 
     def forge(self, name: str, *, archive: Path | None = None) -> Forge:
         """The source of that name (``archive`` or ``releases``)."""

@@ -19,8 +19,13 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 
 
-def dag_defaults(*tags: str, timeout: timedelta = timedelta(hours=24)) -> dict[str, Any]:
-    """Arguments of ``@dag`` that every SWE-Mill DAG shares."""
+def dag_defaults(*tags: str, timeout: timedelta = timedelta(days=7)) -> dict[str, Any]:
+    """Arguments of ``@dag`` that every SWE-Mill DAG shares.
+
+    Args:
+        tags: what the DAG is about, beside the project's own tag.
+        timeout: wall clock of a whole run: a thousand rollouts of half an hour, eight at a time, take days.
+    """
     return {
         "start_date": datetime(2024, 1, 1),
         "catchup": False,

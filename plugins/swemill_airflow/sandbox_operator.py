@@ -9,12 +9,14 @@ and the task writes the fact itself: an item costs one task.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from docker import APIClient
 
     from swemill.jobs.perform import Done
 
@@ -29,9 +31,11 @@ class SandboxOperator(DockerOperator):
     """
 
     template_fields: Sequence[str] = ("subject", "job_arguments")
+    template_ext: Sequence[str] = ()  # DockerOperator would read a value that ends with .sh from a file
     ui_color = "#d7e3f4"
 
     def __init__(self, *, job: str, subject: str, job_arguments: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("timeout", 120)  # creating a container on a busy disk takes tens of seconds
         super().__init__(
             image="chosen-by-the-instance",
             mount_tmp_dir=False,
@@ -40,31 +44,51 @@ class SandboxOperator(DockerOperator):
             do_xcom_push=True,
             **kwargs,
         )
+        self._own_engine = bool(kwargs.get("docker_url") or kwargs.get("docker_conn_id"))
+        self._client: APIClient | None = None
         self.job = job
         self.subject = subject
         self.job_arguments = job_arguments or {}
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work; returns ids and the outcome for XCom, never data."""
-        from swemill.settings import Settings
+        from swemill.jobs.perform import noting_incidents
+        from swemill.reasons import Stage
         from swemill.wiring import Mill
         from swemill_airflow.failing import failing_fast
 
-        settings = Settings.load()
-        if settings.docker_host and not self.docker_conn_id:
-            self.docker_url = [settings.docker_host]
         with failing_fast():
-            mill = Mill.open(settings, docker_client=self.hook.api_client)
-            done = _job(self.job)(mill, self.subject, **self.job_arguments)
+            mill = Mill.open()
+            with noting_incidents(mill, Stage(self.job), self.subject):
+                client = self._connect(mill.settings.docker_host)
+            done = _job(self.job)(replace(mill, docker_client=client), self.subject, **self.job_arguments)
         self.log.info("%s", done.line())
         return {"subject": done.subject, "passed": done.passed, "reason": done.reason}
 
+    def _connect(self, docker_host: str | None) -> APIClient:
+        """The client of the engine that this operator was given, else of the settings' one.
+
+        Raises:
+            SandboxUnavailable: nothing answers there.
+        """
+        from airflow.sdk.exceptions import AirflowException
+
+        from swemill.adapters.docker.client import connect
+        from swemill.errors import SandboxUnavailable, boundary
+
+        if self._own_engine:
+            with boundary(SandboxUnavailable, f"connecting to the Docker engine {self.docker_url}", AirflowException):
+                self._client = self.hook.api_client
+        else:  # not the hook: it knows nothing of the variables that secure a remote engine (DOCKER_CERT_PATH ...)
+            self._client = connect(docker_host)
+        return self._client
+
     def on_kill(self) -> None:
-        """Remove this task's container when the task is stopped from the UI."""
+        """Remove this task's container when the task is stopped from the UI or has run out of time."""
         from swemill.adapters.docker.sandbox import remove_own
 
-        if self.hook.client_created:
-            remove_own(self.hook.api_client)
+        if self._client is not None:
+            remove_own(self._client)
 
 
 def _job(name: str) -> Callable[..., Done]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Asset, TriggerRule, get_current_context, task
 
 from swemill_airflow.sandbox_operator import SandboxOperator
@@ -15,8 +14,10 @@ def pending_subjects(job: str, params: dict[str, Any]) -> list[str]:
     """Everything pending for a job, as the form's fields restrict it."""
     from swemill.jobs import pending
     from swemill.wiring import Mill
+    from swemill_airflow.failing import failing_fast
 
-    subjects = pending.of(Mill.open(), job, params)
+    with failing_fast():
+        subjects = pending.of(Mill.open(), job, params)
     wanted = set(params.get("only") or [])
     return [subject for subject in subjects if not wanted or subject in wanted]
 
@@ -24,19 +25,22 @@ def pending_subjects(job: str, params: dict[str, Any]) -> list[str]:
 @task(task_id="pending")
 def pending(job: str) -> list[str]:
     """Ask the store what is pending: the items of this run."""
-    from swemill_airflow.failing import failing_fast
-
     params = dict(get_current_context()["params"])
-    with failing_fast():
-        subjects = pending_subjects(job, params)
-    print(f"{len(subjects)} pending, this run takes {min(len(subjects), params['limit'])}")
-    return subjects[: params["limit"]]
+    subjects = pending_subjects(job, params)
+    taken = subjects[: params["limit"]]
+    print(f"{len(subjects)} pending, this run takes {len(taken)}")
+    if not_pending := sorted(set(params["only"]) - set(subjects)):
+        print("not pending (done already, or unknown: see `swemill explain`):", *not_pending)
+    return taken
 
 
-def announce(asset: Asset, next_job: str) -> Any:
-    """A task that emits ``asset`` when the next stage has something to do, and skips otherwise."""
+def announce(asset: Asset, next_job: str, *, trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS) -> Any:
+    """A task that emits ``asset`` when the next stage has something to do, and skips otherwise.
 
-    @task(task_id="announce", outlets=[asset], trigger_rule=TriggerRule.ALL_DONE)
+    It ends a run's branch, so with ``ALL_DONE`` it must not stand alone: Airflow calls a run green by its last tasks.
+    """
+
+    @task(task_id="announce", outlets=[asset], trigger_rule=trigger_rule)
     def announcing() -> int:
         """Tell the next stage that new facts exist."""
         from airflow.sdk.exceptions import AirflowSkipException
@@ -51,12 +55,17 @@ def announce(asset: Asset, next_job: str) -> Any:
 
 
 @task(task_id="reckon", trigger_rule=TriggerRule.ALL_DONE)
-def reckon(job: str, subjects: list[str]) -> None:
-    """Make the run red when infrastructure kept items of it from being done, in spite of all retries."""
+def reckon(job: str, subjects: list[str] | None) -> None:
+    """Make the run red when items of it could not be done, in spite of all retries."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    if subjects is None:
+        raise AirflowFailException("it could not be told what is pending: see the log of the task `pending`")
     still = set(pending_subjects(job, dict(get_current_context()["params"]))) & set(subjects)
     if still:
-        raise RuntimeError(
-            f"{len(still)} of {len(subjects)} items met infrastructure trouble and are still pending: "
+        # The items have had their retries: trying to reckon again would only keep the run from ending.
+        raise AirflowFailException(
+            f"{len(still)} of {len(subjects)} items could not be done and are still pending: "
             f"{', '.join(sorted(still)[:10])}. `swemill explain` shows the incidents; clear the failed tasks or start "
             "the DAG again: finished work is not repeated."
         )
@@ -70,9 +79,27 @@ def more(job: str) -> bool:
     return not params.get("only") and bool(pending_subjects(job, params))
 
 
-def next_run(dag_id: str) -> TriggerDagRunOperator:
-    """Starts the DAG again with the same form."""
-    return TriggerDagRunOperator(task_id="next_run", trigger_dag_id=dag_id, conf="{{ params }}")
+@task(task_id="next_run")
+def next_run(dag_id: str) -> None:
+    """Start the DAG again with the same form."""
+    # What TriggerDagRunOperator raises. Importing that operator takes most of a second in every parse of a DAG file,
+    # because it brings Airflow's database models along.
+    from airflow.sdk.exceptions import DagRunTriggerException
+
+    now = datetime.now(UTC)
+    raise DagRunTriggerException(
+        trigger_dag_id=dag_id,
+        dag_run_id=f"manual__{now.isoformat()}",
+        conf=dict(get_current_context()["params"]),
+        logical_date=now,
+        reset_dag_run=False,
+        skip_when_already_exists=False,
+        wait_for_completion=False,
+        allowed_states=[],
+        failed_states=[],
+        poke_interval=60,
+        deferrable=False,
+    )
 
 
 def mapped_stage(job: str, *, asset: Asset, next_job: str, pool: str, minutes: int, **job_arguments: str) -> None:
@@ -95,5 +122,5 @@ def mapped_stage(job: str, *, asset: Asset, next_job: str, pool: str, minutes: i
         map_index_template="{{ task.subject }}",
     ).expand(subject=subjects)
     reckoning = reckon(job, subjects)
-    work >> announce(asset, next_job)
+    work >> announce(asset, next_job, trigger_rule=TriggerRule.ALL_DONE)
     work >> reckoning >> more(job) >> next_run(job)

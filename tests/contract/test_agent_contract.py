@@ -19,7 +19,7 @@ from swemill.adapters.miniswe import MiniSweAgent
 from swemill.adapters.model_calls import Patience
 from swemill.adapters.scripted_provider import scripted_provider
 from swemill.chat import findings
-from swemill.errors import ProviderRejected, ProviderUnavailable, SandboxUnavailable
+from swemill.errors import ConfigurationError, ProviderRejected, ProviderUnavailable, SandboxUnavailable
 from swemill.ports import Claims, RunningSandbox
 from swemill.reasons import Reason
 from swemill.stages import rollout as stage
@@ -291,11 +291,24 @@ def test_a_key_that_is_echoed_does_not_enter_the_transcript(repository: Path, in
 
 
 def test_importing_the_agent_prints_nothing_and_writes_no_configuration(tmp_path: Path) -> None:
-    code = "from swemill.adapters.miniswe import _parts; _parts().config()"
+    code = "from swemill.adapters.miniswe import _parts; _parts().config('')"
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policys_own_prompt_is_what_the_model_sees(repository: Path, instance: InstanceSpec) -> None:
+    policy = PolicySpec(name="x", agent="a", model="idle", provider="scripted", prompt="system_template: Be brief.")
+    with LiteLlmGateway(provider_keys={}).open(policy, instance) as endpoint:
+        result = MiniSweAgent().run(instance, policy, endpoint, FakeSandbox(repository.parent, env={}))
+        assert result.messages[0] == {"role": "system", "content": "Be brief."}
+        assert instance.problem_statement in result.messages[1]["content"]
+        for wrong in ("turns: 3", "[", "just words"):
+            with pytest.raises(ConfigurationError, match="prompt"):
+                MiniSweAgent().run(
+                    instance, replace(policy, prompt=wrong), endpoint, FakeSandbox(repository.parent, env={})
+                )
 
 
 class _Vandal:

@@ -195,11 +195,25 @@ def test_a_fork_bomb_is_contained(confined: RunningSandbox) -> None:
 
 
 @docker_only
-def test_a_fork_bomb_that_leaves_its_session_ends_with_its_run_or_its_sandbox(confined: RunningSandbox) -> None:
-    # It also kills its guards (the parents): nothing inside is left to end it.
-    bomb = "import os\nif os.fork(): os._exit(0)\nos.setsid()\nwhile True:\n try:\n  os.fork()\n except OSError: pass"
-    result = shell(confined, f"kill -9 $PPID; python3 -c '{bomb}'", timeout=2)
-    assert result.exit_code == 137
+@pytest.mark.parametrize("stream", ["held", "closed"])
+def test_a_fork_bomb_that_kills_its_guards_ends_with_its_run_or_its_sandbox(
+    confined: RunningSandbox, stream: str
+) -> None:
+    bomb = f"""
+import os, signal
+if os.fork():
+    signal.pause()
+os.setsid()
+if {stream == "closed"}:
+    os.closerange(0, 3)
+os.kill(-1, 9)  # everybody else of this user: shell, time-out, guard
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+    assert confined.run(["python3", "-c", bomb], timeout=2).exit_code == 137
     after = confined.run(["echo", "alive"], timeout=30)
     assert after.output == b"alive\n" or after.exit_code == 137
 
@@ -292,6 +306,7 @@ def relay(tmp_path) -> Iterator[tuple[str, Callable[[], None]]]:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
 
     def accept() -> None:
         with suppress(OSError):
@@ -303,6 +318,7 @@ def relay(tmp_path) -> Iterator[tuple[str, Callable[[], None]]]:
                     threading.Thread(target=pump, args=pair, daemon=True).start()
 
     def cut() -> None:
+        (tmp_path / "engine.sock").unlink(missing_ok=True)
         for each in open_sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -317,9 +333,14 @@ def relay(tmp_path) -> Iterator[tuple[str, Callable[[], None]]]:
 @pytest.mark.skipif(not Path("/var/run/docker.sock").exists(), reason="the relay stands before the local socket")
 def test_an_engine_that_dies_in_the_middle_is_infrastructure(api, docker_spec: SandboxSpec, relay) -> None:
     address, cut = relay
-    with pytest.raises(SandboxUnavailable), DockerSandboxEngine(connect(address)).start(docker_spec) as running:
-        threading.Timer(1.0, cut).start()
-        running.run(["sleep", "30"], timeout=60)
+
+    def work() -> None:
+        with DockerSandboxEngine(connect(address)).start(docker_spec) as running:
+            threading.Timer(1.0, cut).start()
+            running.run(["sleep", "30"], timeout=60)
+
+    with pytest.raises(SandboxUnavailable):
+        work()
     # The engine could not be told to remove it: that is what the reaper is for.
     assert names(api, docker_spec)
     assert DockerSandboxEngine(api).reap(lambda key: key != docker_spec.effect_key) == [docker_spec.name]

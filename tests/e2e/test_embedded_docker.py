@@ -30,13 +30,19 @@ def test_an_engine_that_was_named_and_does_not_answer_is_an_error_not_a_fallback
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("dockerd") is None, reason="needs root and dockerd")
-def test_an_engine_of_our_own_is_started_adopted_and_stopped(tmp_path, tmp_path_factory):
+def test_an_engine_of_our_own_is_started_adopted_and_stopped(tmp_path, tmp_path_factory, monkeypatch):
     settings = Settings.load({"SWEMILL_HOME": str(tmp_path)})
     short = tmp_path_factory.mktemp("d")
     local = f"unix://{short}/docker.sock"
     options = [f"--data-root={short}/data", f"--exec-root={short}/exec", f"--pidfile={short}/pid", "--bridge=none"]
     options += ["--iptables=false", "--ip6tables=false", "--config-file", f"{short}/none.json"]
     (short / "none.json").write_text("{}")
+    # An engine without a bridge deletes the machine's `docker0`: let it do so in a network of its own.
+    program = short / "bin" / "dockerd"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec unshare --net {shutil.which("dockerd")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     said: list[str] = []
     others = docker_engine.find(settings)
     try:

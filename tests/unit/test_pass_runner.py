@@ -15,7 +15,7 @@ def test_items_of_mapped_tasks_are_what_counts():
 
 
 def test_before_anything_is_mapped_the_tasks_count():
-    assert Counts.of([task("success"), task(None), task("upstream_failed")]) == Counts(1, 0, 1, 3)
+    assert Counts.of([task("success"), task(None), task("upstream_failed")]) == Counts(1, 0, 0, 1, 3)
 
 
 def test_skipped_and_removed_items_are_done():
@@ -23,4 +23,4 @@ def test_skipped_and_removed_items_are_done():
 
 
 def test_a_run_without_tasks_counts_nothing():
-    assert Counts.of([]) == Counts(0, 0, 0, 0)
+    assert Counts.of([]) == Counts(0, 0, 0, 0, 0)

@@ -30,6 +30,23 @@ def test_without_any_key_the_scripted_act_and_with_a_key_only_those_it_opens() -
     assert [policy.name for policy in active(policies, {"OPENAI_API_KEY": "k"})] == ["gpt-4.1"]
 
 
+def test_a_key_that_opens_no_policy_leaves_the_scripted_ones() -> None:
+    policies = load(CHECKOUT / "config" / "policies.toml")
+    assert [policy.name for policy in active(policies, {"OPENROUTER_API_KEY": "k"})] == ["oracle", "idle"]
+
+
+def test_a_prompt_is_the_text_of_its_file_so_an_edited_one_makes_another_policy(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(GOOD + 'prompt = "mine.yaml"\n')
+    with pytest.raises(ConfigurationError, match=r"prompt file .*mine.yaml cannot be read"):
+        load(path)
+    (tmp_path / "mine.yaml").write_text("system_template: be brief\n")
+    first = load(path)[0]
+    assert first.prompt == "system_template: be brief\n"
+    (tmp_path / "mine.yaml").write_text("system_template: be long\n")
+    assert load(path)[0].config() != first.config()
+
+
 def test_numbers_that_mean_the_same_hash_the_same(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(GOOD + "minutes = 5\n")

@@ -75,7 +75,7 @@ class Archive:
             yield from mine(self._mirror(repository), repository.name)
         except BrokenRepository as error:
             detail = f"its history cannot be read ({error})"
-            yield _malformed(repository.name, repository.location, Reason.MISSING_REPOSITORY, detail)
+            yield _malformed(repository.name, f"repos/{repository.name}.git", Reason.MISSING_REPOSITORY, detail)
 
     def change(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Change | Drop:
         """The change as it landed; Drop(MISSING_COMMIT) where the mirror lacks an object of it."""
@@ -89,7 +89,9 @@ class Archive:
         return self._mirror(repository).snapshot(commit)
 
     def _mirror(self, repository: RepositoryRecord) -> GitMirror:
-        return GitMirror(self._root / repository.location)
+        """The mirror in this archive, else where it lay when it was harvested: an archive may move."""
+        here = self._root / "repos" / f"{repository.name}.git"
+        return GitMirror(here if here.is_dir() else Path(repository.location))
 
     def _repository(self, name: str, path: Path) -> RepositoryRecord | Malformed:
         location = str(path.relative_to(self._root))
@@ -97,7 +99,7 @@ class Archive:
         trouble = trouble or GitMirror(path).trouble()
         if trouble:
             return _malformed(name, location, Reason.MISSING_REPOSITORY, f"{location}: {trouble}")
-        return RepositoryRecord(forge=self.name, name=name, location=location)
+        return RepositoryRecord(forge=self.name, name=name, location=str(path.absolute()))
 
     def _check_layout(self) -> None:
         if not self._root.is_dir():

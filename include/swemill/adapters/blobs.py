@@ -12,14 +12,20 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from swemill.effects import content_hash
-from swemill.errors import StoreUnavailable, boundary
+from swemill.errors import ConfigurationError, StoreUnavailable, boundary
 
 
 class FsspecBlobs:
     """``ports.Blobs`` below one URL; blob ``k`` lies at ``<root>/k[:2]/k``."""
 
     def __init__(self, url: str) -> None:
-        self._fs, root = fsspec.core.url_to_fs(url)
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as cause:
+            raise ConfigurationError(
+                f"SWEMILL_BLOBS_URL {url.split('://')[0]}://...: {cause}; install that file system's package beside "
+                "fsspec (s3fs, gcsfs), or use a folder"
+            ) from cause
         self._root = PurePosixPath(root)
 
     def put(self, data: bytes) -> str:
@@ -31,7 +37,7 @@ class FsspecBlobs:
         key = content_hash(data)
         path = self._path(key)
         with boundary(StoreUnavailable, f"storing a blob below {self._root}", OSError):
-            if self._fs.exists(path):
+            if self._fs.exists(path) and self._fs.size(path) == len(data):  # one cut short is written anew
                 return key
             self._fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
             if isinstance(self._fs, LocalFileSystem):
@@ -63,6 +69,16 @@ class FsspecBlobs:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)  # noqa: PTH105
+            _sync_folder(os.path.dirname(path))  # noqa: PTH120
         finally:
             if os.path.lexists(temporary):
                 os.unlink(temporary)  # noqa: PTH108
+
+
+def _sync_folder(folder: str) -> None:
+    """Without it a power failure may take the name away again, with the row that points at it already there."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

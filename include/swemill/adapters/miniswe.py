@@ -22,13 +22,14 @@ from swemill.adapters.model_calls import (
     redact,
 )
 from swemill.chat import SUBMIT_MARK, conversation
-from swemill.errors import SwemillError
+from swemill.errors import ConfigurationError, SwemillError
 from swemill.ports import RunningSandbox
 from swemill.reasons import Reason
 from swemill.values import AgentResult, ExecResult, InstanceSpec, ModelEndpoint, PolicySpec
 
 _INLINE_COMMAND = 100_000  # bytes; the kernel takes at most 128 KiB in one argument
 _OUTPUT_LIMIT = 8 << 20  # the mark of a submission stands in the FIRST line, so the output must be whole
+_TEMPLATES = {"system_template", "instance_template"}
 _import_lock = threading.Lock()
 
 
@@ -60,7 +61,7 @@ class MiniSweAgent:
             ProviderRejected, ProviderUnavailable, SandboxUnavailable: as the names say.
         """
         parts = _parts()
-        config = parts.config()
+        config = parts.config(policy.prompt)
         clock = Clock(policy.minutes * 60)
         calls = ModelCalls(endpoint=endpoint, policy=policy, clock=clock, patience=self._patience)
         caching = "default_end" if "claude" in endpoint.model else None  # as the agent does when it picks the model
@@ -207,14 +208,34 @@ class _Parts:
         self.tool = BASH_TOOL
         self._stock = (package_dir / "config" / "benchmarks" / "swebench.yaml").read_text()
 
-    def config(self) -> dict[str, Any]:
-        """A fresh copy of the agent's stock SWE-bench configuration. Costs of unknown models count as nothing."""
+    def config(self, prompt: str) -> dict[str, Any]:
+        """A fresh copy of the agent's stock SWE-bench configuration, with the templates of ``prompt`` if there are any.
+
+        Costs of unknown models count as nothing.
+
+        Raises:
+            ConfigurationError: ``prompt`` is no YAML with known templates.
+        """
         import yaml  # type: ignore[import-untyped]
 
         config: dict[str, Any] = yaml.safe_load(self._stock)
         config["model"] = {**config["model"], "cost_tracking": "ignore_errors"}
         del config["model"]["model_name"]
+        if prompt:
+            config["agent"] |= _templates(prompt)
         return config
+
+
+def _templates(prompt: str) -> dict[str, str]:
+    import yaml
+
+    try:
+        templates = yaml.safe_load(prompt)
+    except yaml.YAMLError as cause:
+        raise ConfigurationError(f"a policy's prompt is no YAML: {cause}") from cause
+    if not isinstance(templates, dict) or not templates or not templates.keys() <= _TEMPLATES:
+        raise ConfigurationError(f"a policy's prompt must hold {' or '.join(sorted(_TEMPLATES))}, and nothing else")
+    return {name: str(text) for name, text in templates.items()}
 
 
 def _parts() -> _Parts:

@@ -33,7 +33,7 @@ def load(path: Path) -> list[PolicySpec]:
     if document or not isinstance(tables, list) or not tables:
         stray = f"; unknown: {', '.join(sorted(document))}" if document else ""
         raise ConfigurationError(f"{path} must hold [[policy]] tables and nothing else{stray}")
-    policies = [_policy(table, f"{path}, policy {number}") for number, table in enumerate(tables, start=1)]
+    policies = [_policy(table, f"{path}, policy {number}", path.parent) for number, table in enumerate(tables, start=1)]
     names = [policy.name for policy in policies]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
@@ -42,13 +42,13 @@ def load(path: Path) -> list[PolicySpec]:
 
 
 def active(policies: Iterable[PolicySpec], provider_keys: Mapping[str, str]) -> list[PolicySpec]:
-    """The policies whose key is set; with no provider key at all the scripted ones."""
-    if not any(provider_keys.values()):
-        return [policy for policy in policies if policy.provider == SCRIPTED]
-    return [policy for policy in policies if provider_keys.get(policy.provider)]
+    """The policies whose key is set; where there is none, the scripted ones."""
+    policies = list(policies)
+    ready = [policy for policy in policies if provider_keys.get(policy.provider)]
+    return ready or [policy for policy in policies if policy.provider == SCRIPTED]
 
 
-def _policy(table: Any, where: str) -> PolicySpec:
+def _policy(table: Any, where: str, folder: Path) -> PolicySpec:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{where} is no table")
     where = f"{where} ({table['name']})" if isinstance(table.get("name"), str) else where
@@ -59,11 +59,21 @@ def _policy(table: Any, where: str) -> PolicySpec:
     if missing:
         raise ConfigurationError(f"{where}: field {', '.join(missing)} is missing")
     values: dict[str, Any] = {name: _value(name, value, where) for name, value in table.items()}
+    if "prompt" in values:
+        # The text itself is the policy's: an edited prompt makes another policy, and the store can show it.
+        values["prompt"] = _prompt(folder / values["prompt"], where)
     policy = PolicySpec(**values)
     if policy.provider != SCRIPTED and policy.provider not in PROVIDER_KEYS:
         known = ", ".join((SCRIPTED, *PROVIDER_KEYS))
         raise ConfigurationError(f"{where}: provider is {policy.provider!r}; use one of {known}")
     return policy
+
+
+def _prompt(path: Path, where: str) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ConfigurationError(f"{where}: the prompt file {path} cannot be read: {cause}") from cause
 
 
 def _value(name: str, value: Any, where: str) -> str | int | float:

@@ -19,4 +19,9 @@ def open_mill() -> Mill:
 
 def say(line: str) -> None:
     """Write one line of progress."""
-    typer.echo(line)
+    typer.echo(printable(line))
+
+
+def printable(text: str) -> str:
+    """Text without control characters: what a repository or a model wrote must not steer the terminal."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from swemill.cli.context import open_mill, say
+from swemill.cli.context import open_mill, printable, say
 from swemill.cli.tables import print_funnel, print_instances
-from swemill.errors import UnknownSubject
+from swemill.errors import StoreUnavailable, UnknownSubject, UserError
 from swemill.jobs.export import export_swebench
 from swemill.models import Attempt
-from swemill.reasons import ADVICE, Reason
+from swemill.reasons import ADVICE, Reason, Stage
 from swemill.store import report
 from swemill.wiring import Mill
 
@@ -53,6 +53,9 @@ def instances(
     as_json: AsJson = False,
 ) -> None:
     """List instances and rejected pull requests with where they stand."""
+    words = [*report.FUNNEL, *(item.value for item in Stage)]
+    if stage is not None and stage not in words:
+        raise UserError(f"no stage is called {stage!r}; there are: {', '.join(words)}")
     with open_mill().store.session() as session:
         lines = report.instances(session, stage=stage, reason=reason.value if reason else None, repository=repo)
     if as_json:
@@ -108,10 +111,10 @@ def _attempt(mill: Mill, attempt: Attempt) -> dict[str, object]:
 def _print_attempt(mill: Mill, attempt: Attempt) -> None:
     seconds = (attempt.finished_at - attempt.started_at).total_seconds()
     how = attempt.config.get("strategy")
-    title = f"{attempt.stage}{f' ({how})' if how else ''}  {attempt.subject}"
+    title = printable(f"{attempt.stage}{f' ({how})' if how else ''}  {attempt.subject}")
     verdict = typer.style("passed", fg="green") if attempt.passed else typer.style(f"lost: {attempt.reason}", fg="red")
-    say(f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s")
-    say(f"  {verdict}  {attempt.detail}")
+    typer.echo(f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s")
+    typer.echo(f"  {verdict}  {printable(attempt.detail)}")
     if attempt.passed or not attempt.reason:
         return
     say(f"  what to do: {ADVICE[Reason(attempt.reason)]}")
@@ -124,7 +127,11 @@ def _print_attempt(mill: Mill, attempt: Attempt) -> None:
 def _log_tail(mill: Mill, attempt: Attempt) -> str:
     if not attempt.log_blob:
         return ""
-    return "\n".join(mill.blobs.get(attempt.log_blob).decode(errors="replace").splitlines()[-_LOG_LINES:])
+    try:
+        whole = mill.blobs.get(attempt.log_blob)
+    except StoreUnavailable as error:  # the rest of the history is worth showing all the same
+        return f"(the log cannot be read: {error})"
+    return "\n".join(whole.decode(errors="replace").splitlines()[-_LOG_LINES:])
 
 
 def export(

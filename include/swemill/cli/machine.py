@@ -32,9 +32,10 @@ def run(
     policy: Annotated[list[str] | None, typer.Option(help="Policies to roll out; default: see rollout.")] = None,
 ) -> None:
     """Start everything and run one pass of the whole pipeline; running again resumes and repeats nothing."""
-    if source == "archive" and archive is None:
-        raise ConfigurationError("the source `archive` needs a folder: --archive DIR")
     settings = Settings.load()
+    archive = archive or settings.archive_dir
+    if source == "archive" and archive is None:
+        raise ConfigurationError("the source `archive` needs a folder: --archive DIR or SWEMILL_ARCHIVE_DIR")
     running = services.up(settings, say)
     mill = Mill.open(running.settled(settings))
     mill.store.migrate()

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from swemill.cli import inspecting, machine, working
+from swemill.cli.context import printable
 from swemill.errors import Infrastructure, SwemillError
 
 app = typer.Typer(
@@ -31,12 +32,15 @@ def options(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log wha
 
 
 def main() -> None:
-    """Run the command line. Exit code 1: bad input or a lost item; 2: wrong usage; 3: infrastructure; 130: Ctrl-C."""
+    """Run the command line.
+
+    Exit code 1: bad input, or a training that failed; 2: wrong usage; 3: infrastructure; 130: Ctrl-C.
+    """
     try:
         app()
     except KeyboardInterrupt:
         typer.echo("interrupted; finished work is kept and not repeated", err=True)
         sys.exit(130)
     except SwemillError as error:
-        typer.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+        typer.secho(printable(f"{type(error).__name__}: {error}"), fg="red", err=True)
         sys.exit(3 if isinstance(error, Infrastructure) else 1)

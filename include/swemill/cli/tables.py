@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from swemill.cli.context import printable
 from swemill.embedded.doctor import Check
 from swemill.store.report import InstanceLine, LossCount, StageCount
 
@@ -23,7 +25,7 @@ def print_checks(checks: Sequence[Check]) -> None:
     for title in ("", "state", "found", "what to do"):
         table.add_column(title, overflow="fold")
     for item in checks:
-        table.add_row(item.name, _STATES[item.state.value], item.found, item.way_out)
+        table.add_row(item.name, _STATES[item.state.value], escape(item.found), escape(item.way_out))
     _console().print(table)
 
 
@@ -55,7 +57,8 @@ def print_instances(lines: Sequence[InstanceLine]) -> None:
     for title in ("instance", "repository", "reached", "lost at", "reason"):
         table.add_column(title, no_wrap=True)
     for line in lines:
-        table.add_row(line.instance_id, line.repository, line.stage, line.lost_at or "", line.reason or "")
+        cells = (line.instance_id, line.repository, line.stage, line.lost_at or "", line.reason or "")
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     console = _console()
     console.print(table)
     console.print(f"{len(lines)} instances")

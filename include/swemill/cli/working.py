@@ -1,13 +1,14 @@
 """Verbs that work: the stages of the pipeline, without Airflow."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from swemill.cli.context import open_mill, say
-from swemill.errors import Infrastructure
+from swemill.cli.context import open_mill, printable, say
+from swemill.errors import Infrastructure, UserError
 from swemill.jobs import evaluate as evaluate_job
 from swemill.jobs import harvest as harvest_job
 from swemill.jobs import install as install_job
@@ -30,19 +31,24 @@ def register(app: typer.Typer) -> None:
 
 
 def _each(subjects: Sequence[str], work: Callable[[str], Done]) -> None:
-    """Work on every subject with a progress line each; infrastructure trouble of one does not stop the others."""
+    """Work on every subject with a progress line each; trouble with one does not stop the others."""
     if not subjects:
         say("nothing is pending")
-    troubled = []
+    troubled = refused = 0
     for number, subject in enumerate(subjects, 1):
         try:
             say(f"[{number}/{len(subjects)}] {work(subject).line()}")
         except Infrastructure as error:
-            troubled.append(error)
+            troubled += 1
             say(f"[{number}/{len(subjects)}] {subject}: not done, {type(error).__name__}: {error}")
+        except UserError as error:
+            refused += 1
+            typer.echo(printable(f"[{number}/{len(subjects)}] {type(error).__name__}: {error}"), err=True)
     if troubled:
-        say(f"{len(troubled)} of {len(subjects)} met infrastructure trouble and stay pending: run again")
+        say(f"{troubled} of {len(subjects)} met infrastructure trouble and stay pending: run again")
         raise typer.Exit(3)
+    if refused:
+        raise typer.Exit(1)
 
 
 def harvest(
@@ -74,9 +80,7 @@ def validate(instances: Instances = None) -> None:
 
 def rollout(
     rollouts: Rollouts = None,
-    policy: Annotated[
-        list[str] | None, typer.Option(help="Default: those whose key is set, else scripted.")
-    ] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="Default: those whose key is set, else scripted.")] = None,
     attempts: Annotated[int, typer.Option(min=1, help="Rollouts of each policy on each instance.")] = 1,
 ) -> None:
     """Let policies work on validated instances."""
@@ -98,12 +102,27 @@ def release() -> None:
     say(done.line())
 
 
-def train(config: Annotated[str, typer.Option(help="A file of training/configs.")] = "tiny") -> None:
+def train(
+    config: Annotated[str, typer.Option(help="A file of training/configs.")] = "tiny",
+    override: Annotated[list[str] | None, typer.Option(help="KEY=JSON, a dotted key of the configuration.")] = None,
+    nproc: Annotated[int, typer.Option(min=1, help="Processes, one a GPU.")] = 1,
+) -> None:
     """Fine-tune on the newest release."""
-    done = train_job.train(open_mill(), config=config, say=say)
+    overrides = dict(_override(text) for text in override or [])
+    done = train_job.train(open_mill(), config=config, overrides=overrides, nproc=nproc, say=say)
     say(done.line())
     if not done.passed:
         raise typer.Exit(1)
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, _, value = text.partition("=")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        if not key or not value:
+            raise UserError(f"--override {text}: the form is KEY=VALUE, such as epochs=3") from None
+        return key, value  # a bare word needs no quotes
 
 
 def evaluate(

@@ -65,6 +65,7 @@ class Counts(NamedTuple):
 
     done: int
     running: int
+    retrying: int
     failed: int
     total: int
 
@@ -75,13 +76,15 @@ class Counts(NamedTuple):
         return cls(
             done=sum(task.state in _DONE for task in items),
             running=sum(task.state == "running" for task in items),
+            retrying=sum(task.state == "up_for_retry" for task in items),
             failed=sum(task.state in _FAILED for task in items),
             total=len(items),
         )
 
     def __str__(self) -> str:
-        """``9/14 done, 1 running, 0 failed``."""
-        return f"{self.done}/{self.total} done, {self.running} running, {self.failed} failed"
+        """``9/14 done, 1 running, 0 failed``, and how many wait for another try."""
+        waiting = f", {self.retrying} waiting for a retry" if self.retrying else ""
+        return f"{self.done}/{self.total} done, {self.running} running, {self.failed} failed{waiting}"
 
 
 def run_pass(api: AirflowApi, stages: Sequence[PassStage], say: Callable[[str], None]) -> PassResult:

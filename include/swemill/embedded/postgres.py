@@ -70,7 +70,13 @@ def ensure(settings: Settings) -> DatabaseUrls:
     with only_one(server.lock):
         if not server.running():
             server.start()
-        _create_databases(server.url("postgres"), DATABASES)
+        try:
+            _create_databases(server.url("postgres"), DATABASES)
+        except StoreUnavailable:
+            if server.running():
+                raise
+            server.start()  # a server that was just being killed when we looked
+            _create_databases(server.url("postgres"), DATABASES)
     return DatabaseUrls(
         swemill=server.url("swemill").render_as_string(hide_password=False),
         airflow=server.url("airflow").render_as_string(hide_password=False),

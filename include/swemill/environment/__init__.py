@@ -34,4 +34,6 @@ def plan(
         tag: tag of the image to make.
         timeout: seconds the build may take.
     """
-    return render(recipe(instance, strategy=strategy, python=base.python), instance, snapshot, base=base, tag=tag, timeout=timeout)
+    return render(
+        recipe(instance, strategy=strategy, python=base.python), instance, snapshot, base=base, tag=tag, timeout=timeout
+    )

@@ -26,7 +26,7 @@ PYTHON_RELEASED = {
 
 
 def dated(instance: InstanceSpec, *, python: str) -> Recipe:
-    """The recipe with resolution pinned to ``instance.base_committed_at``, for the base image's ``python`` (``3.9``)."""
+    """The recipe with resolution pinned to ``instance.base_committed_at``, for ``python`` (``3.9``)."""
     date = max(instance.base_committed_at.astimezone(UTC), PYTHON_RELEASED.get(python, instance.base_committed_at))
     lines = [f'exclude-newer = "{_rfc3339(date)}"']
     if date < BACK_ENDS_FROM:

@@ -22,21 +22,29 @@ INSTALL_SH = f"""\
 set -eu
 . /opt/build/options.sh
 . /etc/swemill/build.env
-export HOME=/tmp/home UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
+export HOME=/tmp/home UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy UV_NO_PROGRESS=1
+export UV_PYTHON_DOWNLOADS=never UV_HTTP_RETRIES=5
 export UV_CONFIG_FILE=/opt/build/uv.toml PYTHONDONTWRITEBYTECODE=1 GIT_TERMINAL_PROMPT=0 NO_COLOR=1
 mkdir -p "$HOME"
 
 say() {{ printf '\\n== %s\\n' "$*"; }}
 
 # A failure may be the index's and not the repository's: then the whole build counts for nothing.
-index_answers() {{
-    uv pip install -q --dry-run --refresh --no-deps --target /tmp/probe pytest >/dev/null 2>&1 && return
-    say 'the package index does not answer'
+index_failed() {{
+    say "the package index does not answer"
     exit {INDEX_SILENT}
+}}
+index_answers() {{
+    uv pip install -q --dry-run --refresh --no-deps --target /tmp/probe pytest >/dev/null 2>&1 || index_failed
 }}
 attempt() {{
     say "$*"
-    if "$@"; then return 0; fi
+    if "$@" >/tmp/attempt.log 2>&1; then cat /tmp/attempt.log; return 0; fi
+    cat /tmp/attempt.log
+    # The index may be back by now; what uv said of the network counts as well.
+    if grep -Eq 'Request failed after|client error|error sending request|dns error' /tmp/attempt.log; then
+        index_failed
+    fi
     index_answers
     say "failed: $*"
     return 1
@@ -136,5 +144,5 @@ git reflog expire --expire=now --all
 rm -f .git/ORIG_HEAD
 cp -a /testbed/. /opt/testbed/
 find /testbed /opt/build -mindepth 1 -delete
-rm -rf /tmp/home /tmp/uv-cache /tmp/probe
+rm -rf /tmp/home /tmp/uv-cache /tmp/probe /tmp/attempt.log
 """

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 from swemill.effects import canonical, content_hash
 from swemill.errors import UserError
 from swemill.jobs.perform import Done, Outcome, perform
-from swemill.models import Evaluation, Instance, ReleaseItem, Validation
+from swemill.models import Evaluation, Instance, ReleaseItem
 from swemill.reasons import Stage
 from swemill.stages import evaluate as stage
 from swemill.stages.release import is_held_out
 from swemill.store.facts import Work, has_effect, put_policy
-from swemill.store.pending import judged_rollouts
+from swemill.store.pending import judged_rollouts, validated_instances
 from swemill.values import PolicySpec
 from swemill.wiring import Mill
 
@@ -30,7 +30,13 @@ class _Evidence(NamedTuple):
 
 
 def pending(mill: Mill, *, policies: list[str] | None = None, split: str | None = None) -> list[str]:
-    """Evaluations whose rollouts are all judged and that were not made yet."""
+    """Evaluations whose rollouts are all judged and that were not made yet.
+
+    Raises:
+        UserError: unknown split.
+    """
+    if split:
+        _require_split(split)
     subjects = []
     with mill.store.session() as session:
         for policy in _policies(mill, policies):
@@ -49,8 +55,7 @@ def evaluate(mill: Mill, subject: str) -> Done:
         UserError: unknown split, rollouts are missing, or the split overlaps the training data.
     """
     name, _, split = subject.rpartition("/")
-    if split not in SPLITS:
-        raise UserError(f"{split!r} is no split; there are: {', '.join(SPLITS)}")
+    _require_split(split)
     policy = mill.active_policies([name])[0]
     with mill.store.session() as session:
         evidence, missing = _evidence(mill, session, policy, split)
@@ -90,6 +95,11 @@ def evaluate(mill: Mill, subject: str) -> Done:
     return perform(mill, work, do)
 
 
+def _require_split(split: str) -> None:
+    if split not in SPLITS:
+        raise UserError(f"{split!r} is no split; there are: {', '.join(SPLITS)}")
+
+
 def _policies(mill: Mill, names: list[str] | None) -> list[PolicySpec]:
     return mill.active_policies(names) if names else mill.policies
 
@@ -115,13 +125,9 @@ def _evidence(mill: Mill, session: Session, policy: PolicySpec, split: str) -> t
         elif not row.attempt.passed:  # no patch: there is nothing to judge
             verdicts[row.rollout.instance_id] = _Evidence(False, row.attempt.effect_key)
     wanted = [
-        instance_id
-        for instance_id, repository in session.execute(
-            select(Validation.instance_id, Instance.repository)
-            .join(Instance, Instance.instance_id == Validation.instance_id)
-            .distinct()
-        )
-        if split == "all" or is_held_out(repository, mill.settings.holdout_percent)
+        row.instance.instance_id
+        for row in validated_instances(session)
+        if split == "all" or is_held_out(row.instance.repository, mill.settings.holdout_percent)
     ]
     missing = sorted(set(wanted) - set(verdicts))
     return {key: verdicts[key] for key in sorted(wanted) if key in verdicts}, missing

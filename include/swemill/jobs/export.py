@@ -1,11 +1,14 @@
 """Export validated instances in the fields of SWE-bench."""
 
 import base64
+import contextlib
+import errno
 import json
 import os
 from pathlib import Path
+from uuid import uuid4
 
-from swemill.errors import StoreUnavailable, UserError, boundary
+from swemill.errors import DiskFull, UserError
 from swemill.store.pending import validated_instances
 from swemill.wiring import Mill
 
@@ -16,16 +19,18 @@ def export_swebench(mill: Mill, path: Path) -> int:
     Fields are those of the SWE-bench dataset (FAIL_TO_PASS and PASS_TO_PASS as JSON text, as there), plus ``image``.
 
     Raises:
-        UserError: the folder of ``path`` does not exist, or nothing is validated yet.
+        UserError: ``path`` cannot be written, or nothing is validated yet. DiskFull: no room left.
     """
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file")
     with mill.store.session() as session:
         rows = validated_instances(session)
     if not rows:
         raise UserError("no instance is validated yet; run `swemill validate` first")
-    temporary = path.with_name(f".{path.name}.tmp")
-    with boundary(StoreUnavailable, f"writing {path}", OSError):
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
         with temporary.open("w", encoding="utf-8") as file:
             for row in rows:
                 item = {
@@ -47,6 +52,13 @@ def export_swebench(mill: Mill, path: Path) -> int:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as cause:
+        if cause.errno == errno.ENOSPC:
+            raise DiskFull(f"no room left to write {path}: free some disk space and run again") from cause
+        raise UserError(f"{path} cannot be written: {cause.strerror}; choose another place") from cause
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()  # gone already when all went well
     return len(rows)
 
 

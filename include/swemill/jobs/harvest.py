@@ -22,6 +22,7 @@ from swemill.store.facts import (
     put_pull_request,
     put_repository,
     record_hash,
+    storable,
 )
 from swemill.wiring import Mill
 
@@ -138,8 +139,8 @@ def _insert_instance(session: Session, attempt_id: int, item: Candidate, patch_b
             base_inference=spec.base_inference.value,
             patch_blob=patch_blob,
             test_patch_blob=test_patch_blob,
-            problem_statement=spec.problem_statement.replace("\0", "\\0"),
-            hints_text=spec.hints_text.replace("\0", "\\0"),
+            problem_statement=storable(spec.problem_statement),
+            hints_text=storable(spec.hints_text),
             statement_source=spec.statement_source.value,
             version=spec.version,
             created_at=spec.created_at,

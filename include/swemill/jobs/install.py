@@ -30,8 +30,8 @@ def pending(mill: Mill, *, strategies: Sequence[Strategy] = LADDER) -> list[str]
         return [item.subject for item in pending_installs(session, keys)]
 
 
-def install(mill: Mill, instance_id: str, *, strategies: Sequence[Strategy] = LADDER) -> Done:
-    """Try the strategies in order and stop at the first that works.
+def install(mill: Mill, instance_id: str, *, strategies: Sequence[str] = LADDER) -> Done:
+    """Try the strategies (names of the ladder) in order and stop at the first that works.
 
     Raises:
         UnknownSubject: not harvested. SandboxUnavailable, DiskFull, ForgeUnavailable: retry.
@@ -40,7 +40,7 @@ def install(mill: Mill, instance_id: str, *, strategies: Sequence[Strategy] = LA
         loaded = load_instance(session, instance_id)
     instance = instance_spec(mill, loaded.instance)
     done: Done | None = None
-    for strategy in strategies:
+    for strategy in map(Strategy, strategies):
         work = _work(mill, strategy, instance=instance, input_key=loaded.instance_effect)
         done = perform(mill, work, partial(_try, mill, loaded, instance, strategy, work))
         if done.passed:
@@ -128,7 +128,7 @@ def _outcome(mill: Mill, instance_id: str, image: str, installed: Installed) -> 
 
 def _snapshot(mill: Mill, loaded: LoadedInstance) -> bytes:
     repository = repository_record(loaded.repository, loaded.instance.instance_id)
-    return mill.forge(loaded.instance.forge).snapshot(repository, loaded.instance.base_commit)
+    return mill.forge_of(repository).snapshot(repository, loaded.instance.base_commit)
 
 
 def _config(mill: Mill) -> InstallConfig:
@@ -141,7 +141,12 @@ def _work(mill: Mill, strategy: Strategy, *, instance: InstanceSpec | None = Non
         subject=instance.instance_id if instance else "",
         instance_id=instance.instance_id if instance else None,
         repository=instance.repository if instance else None,
-        config={"strategy": strategy.value, "suite": mill.settings.debian_suite, **asdict(_config(mill))},
+        config={
+            "strategy": strategy.value,
+            "suite": mill.settings.debian_suite,
+            "memory": mill.settings.sandbox_memory,
+            **asdict(_config(mill)),
+        },
         code_version=stage.CODE_VERSION,
         input_key=input_key,
     )

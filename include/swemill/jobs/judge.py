@@ -2,8 +2,9 @@
 
 from sqlalchemy.orm import Session
 
+from swemill.errors import UnknownSubject
 from swemill.jobs.install import ensure_image
-from swemill.jobs.load import environment_of, instance_spec
+from swemill.jobs.load import instance_spec, validation_of
 from swemill.jobs.perform import Done, Outcome, perform, sandbox_spec
 from swemill.jobs.rollout import Subject
 from swemill.models import Judgement
@@ -28,12 +29,14 @@ def judge(mill: Mill, subject: str) -> Done:
     """Judge one rollout.
 
     Raises:
-        UnknownSubject: no such rollout. SandboxUnavailable: retry.
+        UnknownSubject: no such rollout, or it was made on an earlier validation. SandboxUnavailable: retry.
     """
     parsed = Subject.parse(subject)
     with mill.store.session() as session:
         found = load_rollout(session, subject)
-        loaded, _, _ = environment_of(session, parsed.instance_id)
+        loaded, validation, _ = validation_of(session, parsed.instance_id)
+    if found.validation.id != validation.id:
+        raise UnknownSubject(f"{subject} was made on an earlier validation of {parsed.instance_id}; roll out again")
     instance = instance_spec(mill, loaded.instance)
     config = _config(mill)
     work = _work(mill, subject, input_key=found.attempt.effect_key, repository=instance.repository)

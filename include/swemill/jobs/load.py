@@ -49,7 +49,7 @@ def environment_of(session: Session, instance_id: str) -> tuple[LoadedInstance, 
 
 
 def validation_of(session: Session, instance_id: str) -> tuple[LoadedInstance, Validation, str]:
-    """A validated instance: its facts, its newest validation and that one's effect key.
+    """A validated instance: its facts with the environment of its newest validation, that one and its effect key.
 
     Raises:
         UnknownSubject: not harvested, installed or validated yet.
@@ -57,4 +57,5 @@ def validation_of(session: Session, instance_id: str) -> tuple[LoadedInstance, V
     loaded, _, _ = environment_of(session, instance_id)
     if loaded.validation is None or loaded.validation_effect is None:
         raise UnknownSubject(f"{instance_id} is not validated; run `swemill validate {instance_id}` first")
-    return loaded, loaded.validation, loaded.validation_effect
+    environment = session.get_one(Environment, loaded.validation.environment_id)
+    return loaded._replace(environment=environment), loaded.validation, loaded.validation_effect

@@ -36,7 +36,12 @@ def of(mill: Mill, job: str, params: Mapping[str, Any]) -> list[str]:
         case Stage.RELEASE:
             return release.pending(mill)
         case Stage.TRAIN:
-            return train.pending(mill, config=params.get("config") or "tiny", overrides=params.get("overrides") or {})
+            return train.pending(
+                mill,
+                config=params.get("config") or "tiny",
+                overrides=params.get("overrides") or {},
+                nproc=params.get("nproc") or 1,
+            )
         case Stage.EVALUATE:
             return evaluate.pending(mill, policies=params.get("policies"), split=params.get("split") or None)
         case _:

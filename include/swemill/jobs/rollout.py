@@ -114,7 +114,7 @@ def _outcome(
         "tools": list(agent.tools),
     }
     # Keys stay in their order: that of a tool's schema is part of the prompt that the model saw.
-    trajectory_blob = mill.blobs.put(json.dumps(trajectory, ensure_ascii=False).encode())
+    trajectory_blob = mill.blobs.put(json.dumps(trajectory, ensure_ascii=False).encode(errors="backslashreplace"))
     patch_blob = mill.blobs.put(result.patch)
 
     def save(session: Session, attempt_id: int) -> None:

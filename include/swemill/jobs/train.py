@@ -20,13 +20,15 @@ from swemill.wiring import Mill
 log = logging.getLogger(__name__)
 
 
-def pending(mill: Mill, *, config: str = "tiny", overrides: Mapping[str, Any] | None = None) -> list[str]:
+def pending(
+    mill: Mill, *, config: str = "tiny", overrides: Mapping[str, Any] | None = None, nproc: int = 1
+) -> list[str]:
     """The newest release that holds any row, when it was not trained on with this configuration."""
     with mill.store.session() as session:
         row = _newest(session)
         if row is None:
             return []
-        return [] if has_effect(session, _work(row, config, overrides).effect_key) else [row.name]
+        return [] if has_effect(session, _work(row, config, overrides, nproc).effect_key) else [row.name]
 
 
 def train(
@@ -42,7 +44,7 @@ def train(
     Raises:
         UserError: there is no release. NodeUnavailable: the node or its job is gone; retry.
     """
-    row, work = _newest_work(mill, config, overrides)
+    row, work = _newest_work(mill, config, overrides, nproc)
 
     def do() -> Outcome:
         result = stage.train(
@@ -62,29 +64,29 @@ def train(
     return perform(mill, work, do)
 
 
-def cancel(mill: Mill, *, config: str = "tiny", overrides: Mapping[str, Any] | None = None) -> None:
+def cancel(mill: Mill, *, config: str = "tiny", overrides: Mapping[str, Any] | None = None, nproc: int = 1) -> None:
     """Stop the job that ``train`` with the same arguments started."""
-    _, work = _newest_work(mill, config, overrides)
+    _, work = _newest_work(mill, config, overrides, nproc)
     mill.node.cancel(_job_id(work, config))
 
 
-def _newest_work(mill: Mill, config: str, overrides: Mapping[str, Any] | None) -> tuple[Release, Work]:
+def _newest_work(mill: Mill, config: str, overrides: Mapping[str, Any] | None, nproc: int) -> tuple[Release, Work]:
     with mill.store.session() as session:
         row = _newest(session)
     if row is None:
         raise UserError("there is no release with any trajectory to train on; run `swemill release` first")
-    return row, _work(row, config, overrides)
+    return row, _work(row, config, overrides, nproc)
 
 
 def _newest(session: Session) -> Release | None:
     return session.scalars(select(Release).where(Release.rows > 0).order_by(Release.id.desc()).limit(1)).first()
 
 
-def _work(row: Release, config: str, overrides: Mapping[str, Any] | None) -> Work:
+def _work(row: Release, config: str, overrides: Mapping[str, Any] | None, nproc: int) -> Work:
     return Work(
         stage=Stage.TRAIN,
         subject=row.name,
-        config={"config": config, "overrides": dict(overrides or {})},
+        config={"config": config, "overrides": dict(overrides or {}), "nproc": nproc},
         code_version=stage.CODE_VERSION,
         input_key=row.dataset_blob,
     )

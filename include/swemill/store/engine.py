@@ -6,17 +6,18 @@ however that dies, so no lease has to expire before somebody else may go on.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from swemill.errors import AlreadyClaimed, StoreUnavailable, boundary
+from swemill.errors import AlreadyClaimed, ConfigurationError, StoreUnavailable, boundary
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +41,7 @@ class Store:
         Raises:
             StoreUnavailable: PostgreSQL is down or broke the connection.
         """
-        with (
-            boundary(StoreUnavailable, "talking to PostgreSQL", OperationalError, InterfaceError, way_out=_WAY_OUT),
-            self._sessions.begin() as session,
-        ):
+        with self._talking("talking to PostgreSQL"), self._sessions.begin() as session:
             yield session
 
     @contextmanager
@@ -53,37 +51,73 @@ class Store:
         Raises:
             AlreadyClaimed: another live process works on it.
         """
-        with boundary(StoreUnavailable, "claiming work", OperationalError, InterfaceError, way_out=_WAY_OUT):
+        key = {"key": _lock_number(effect_key)}
+        with self._talking("claiming work"):
             connection = self._engine.connect()
         try:
-            if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _lock_number(effect_key)}):
+            with self._talking("claiming work"):
+                mine = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key)
+                connection.commit()
+            if not mine:
                 raise AlreadyClaimed(f"another live process already works on effect {effect_key[:16]}")
-            connection.commit()
-            yield
+            try:
+                yield
+            finally:
+                # The server notices a closed connection a little later: who claims next must not meet the old lock.
+                with suppress(OperationalError, InterfaceError):  # gone already, and the lock with it
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
         finally:
-            # Closing the connection (there is no pool) releases the lock, also when the server is gone already.
             connection.invalidate()
             connection.close()
 
     def is_claimed(self, effect_key: str) -> bool:
-        """True while some live process holds the claim on ``effect_key``."""
-        try:
-            with self.claim(effect_key):
-                return False
-        except AlreadyClaimed:
-            return True
+        """True while some live process holds the claim on ``effect_key``.
+
+        It looks and does not try the lock: trying would refuse a worker that claims at the same moment.
+        """
+        held = text(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND classid::bigint = :high AND objid::bigint = :low)"
+        )
+        number = _lock_number(effect_key) % (1 << 64)
+        with self._talking("looking at a claim"), self._engine.connect() as connection:
+            return bool(connection.scalar(held, {"high": number >> 32, "low": number & 0xFFFFFFFF}))
+
+    def identity(self) -> str:
+        """What tells this very database from every other: claims of the one mean nothing to the other."""
+        with self.session() as session:
+            return str(
+                session.scalar(
+                    text(
+                        "SELECT system_identifier || '-' || oid FROM pg_control_system(), pg_database "
+                        "WHERE datname = current_database()"
+                    )
+                )
+            )
 
     def migrate(self) -> None:
-        """Bring the database to the newest schema. Safe to run twice and by two at once."""
+        """Bring the database to the newest schema. Safe to run twice and by two at once.
+
+        Raises:
+            ConfigurationError: the database is newer than this checkout.
+        """
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with (
-            boundary(StoreUnavailable, "migrating the database", OperationalError, InterfaceError, way_out=_WAY_OUT),
-            self._engine.begin() as connection,
-        ):
+        with self._talking("migrating the database"), self._engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _lock_number("0" * 64)})
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as cause:
+                raise ConfigurationError(
+                    f"the database does not fit this checkout ({cause}): it was migrated by another, most likely newer "
+                    "one; use that, or another database (SWEMILL_DATABASE_URL)"
+                ) from cause
+
+    @staticmethod
+    def _talking(doing: str) -> AbstractContextManager[None]:
+        return boundary(StoreUnavailable, doing, OperationalError, InterfaceError, way_out=_WAY_OUT)
 
 
 def _lock_number(effect_key: str) -> int:

@@ -63,7 +63,7 @@ def insert_attempt(session: Session, work: Work, ending: Ending) -> int | None:
         "input_key": work.input_key,
         "passed": ending.passed,
         "reason": ending.reason.value if ending.reason else None,
-        "detail": ending.detail.replace("\0", "\\0"),
+        "detail": storable(ending.detail),
         "log_blob": ending.log_blob,
         "evidence": dict(ending.evidence),
         "started_at": ending.started_at,
@@ -118,8 +118,8 @@ def put_pull_request(session: Session, repository_id: int, record: PullRequestRe
             repository_id=repository_id,
             number=record.number,
             content_hash=key,
-            title=_text(record.title),
-            body=_text(record.body),
+            title=storable(record.title),
+            body=storable(record.body),
             merged_at=record.merged_at,
             record=_json(asdict(record)),
         )
@@ -148,13 +148,13 @@ def put_policy(session: Session, policy: PolicySpec) -> int:
 def record_incident(session: Session, *, stage: Stage, subject: str, error: Exception) -> None:
     """Note an infrastructure failure."""
     session.add(
-        Incident(stage=stage.value, subject=subject, cause=type(error).__name__, message=_text(str(error))[:4000])
+        Incident(stage=stage.value, subject=subject, cause=type(error).__name__, message=storable(str(error))[:4000])
     )
 
 
-def _text(value: str) -> str:
-    """PostgreSQL's text cannot hold NUL; everything else is kept."""
-    return value.replace("\0", "\\0")
+def storable(value: str) -> str:
+    """PostgreSQL's text cannot hold NUL nor half a surrogate pair: they are escaped, everything else is kept."""
+    return value.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def _json(value: Any) -> Any:
@@ -162,7 +162,7 @@ def _json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _json(item) for key, item in value.items()}
     if isinstance(value, str):
-        return _text(value)
+        return storable(value)
     if isinstance(value, Sequence):
         return [_json(item) for item in value]
     if isinstance(value, datetime):

@@ -1,9 +1,15 @@
-"""Finding work and loading its inputs. "Pending" is always an anti-join: subjects without an attempt of this effect."""
+"""Finding work and loading its inputs. "Pending" is always an anti-join: subjects without an attempt of this effect.
+
+Facts of one instance form a chain: its newest instance row, the environments made from that row, the validations made
+in those. What hangs on an older instance row (the pull request was edited since) is history: it is neither worked on
+nor mixed with newer rows.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Select, and_, exists, func, literal, not_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from swemill.errors import UnknownSubject
@@ -51,19 +57,47 @@ class LoadedRollout(NamedTuple):
     judgement_effect: str | None = None
 
 
-def _newest(model: type[Instance] | type[Environment] | type[Validation]) -> Select[int, str, str]:
-    """The newest row of each instance as (id, instance_id, effect_key)."""
+def _facts(model: type[Instance] | type[Environment] | type[Validation]) -> Select[int, str, str]:
+    """Rows as (row_id, instance_id, effect)."""
+    return select(
+        model.id.label("row_id"), model.instance_id.label("instance_id"), Attempt.effect_key.label("effect")
+    ).join(Attempt, Attempt.id == model.attempt_id)
+
+
+def _instances() -> Select[int, str, str]:
+    """The newest row of each instance."""
+    return _facts(Instance).ext(distinct_on(Instance.instance_id)).order_by(Instance.instance_id, Instance.id.desc())
+
+
+def _all_environments() -> Select[int, str, str]:
+    """Every environment made from the newest row of its instance."""
+    instances = _instances().subquery()
+    return _facts(Environment).join(
+        instances,
+        and_(instances.c.instance_id == Environment.instance_id, instances.c.effect == Attempt.input_key),
+    )
+
+
+def _environments() -> Select[int, str, str]:
+    """The newest environment of each instance."""
+    newest_last = (Environment.instance_id, Environment.id.desc())
+    return _all_environments().ext(distinct_on(Environment.instance_id)).order_by(*newest_last)
+
+
+def _validations() -> Select[int, str, str]:
+    """The newest validation of each instance, in whichever of its environments it was made."""
+    environments = _all_environments().subquery()
     return (
-        select(model.id.label("row_id"), model.instance_id.label("instance_id"), Attempt.effect_key.label("effect"))
-        .join(Attempt, Attempt.id == model.attempt_id)
-        .distinct(model.instance_id)
-        .order_by(model.instance_id, model.id.desc())
+        _facts(Validation)
+        .join(environments, environments.c.row_id == Validation.environment_id)
+        .ext(distinct_on(Validation.instance_id))
+        .order_by(Validation.instance_id, Validation.id.desc())
     )
 
 
 def pending_installs(session: Session, ladder: Sequence[str]) -> list[Pending]:
     """Instances that no strategy of the ladder (config keys, in order) has installed and some has not tried."""
-    newest = _newest(Instance).subquery()
+    newest = _instances().subquery()
     tried = aliased(Attempt)
     same = and_(
         tried.stage == Stage.INSTALL.value,
@@ -74,7 +108,7 @@ def pending_installs(session: Session, ladder: Sequence[str]) -> list[Pending]:
     attempts = select(func.count()).select_from(tried).where(same).correlate(newest).scalar_subquery()
     rows = session.execute(
         select(newest.c.instance_id, newest.c.effect)
-        .where(not_(exists().where(same, tried.passed)), attempts < len(ladder))
+        .where(not_(exists().where(same, tried.passed)), attempts < len(set(ladder)))
         .order_by(newest.c.instance_id)
     )
     return [Pending(instance_id, instance_id, effect) for instance_id, effect in rows]
@@ -82,7 +116,7 @@ def pending_installs(session: Session, ladder: Sequence[str]) -> list[Pending]:
 
 def pending_validations(session: Session, config_key: str) -> list[Pending]:
     """Instances whose newest environment has no validation attempt of this configuration."""
-    newest = _newest(Environment).subquery()
+    newest = _environments().subquery()
     rows = session.execute(
         select(newest.c.instance_id, newest.c.effect)
         .where(_untried(Stage.VALIDATE, newest.c.instance_id, newest.c.effect, config_key))
@@ -93,7 +127,7 @@ def pending_validations(session: Session, config_key: str) -> list[Pending]:
 
 def pending_rollouts(session: Session, policy_name: str, number: int, config_key: str) -> list[Pending]:
     """Validated instances on which this policy's ``number``-th rollout has not been made."""
-    newest = _newest(Validation).subquery()
+    newest = _validations().subquery()
     subject = newest.c.instance_id + literal(f"@{policy_name}#{number}")
     rows = session.execute(
         select(subject, newest.c.instance_id, newest.c.effect)
@@ -104,14 +138,22 @@ def pending_rollouts(session: Session, policy_name: str, number: int, config_key
 
 
 def pending_judgements(session: Session, config_key: str) -> list[Pending]:
-    """Rollouts with a patch that have no judgement of this configuration."""
-    rows = session.execute(
-        select(Attempt.subject, Attempt.instance_id, Attempt.effect_key)
+    """Rollouts with a patch that have no judgement of this configuration, the newest of each subject."""
+    validations = _validations().subquery()
+    newest = (
+        select(Attempt.subject, Rollout.instance_id, Attempt.effect_key, Attempt.passed)
         .join(Rollout, Rollout.attempt_id == Attempt.id)
-        .where(Attempt.passed, _untried(Stage.JUDGE, Attempt.subject, Attempt.effect_key, config_key))
-        .order_by(Attempt.subject)
+        .join(validations, validations.c.row_id == Rollout.validation_id)
+        .ext(distinct_on(Attempt.subject))
+        .order_by(Attempt.subject, Rollout.id.desc())
+        .subquery()
     )
-    return [Pending(subject, instance_id or "", effect) for subject, instance_id, effect in rows]
+    rows = session.execute(
+        select(newest.c.subject, newest.c.instance_id, newest.c.effect_key)
+        .where(newest.c.passed, _untried(Stage.JUDGE, newest.c.subject, newest.c.effect_key, config_key))
+        .order_by(newest.c.subject)
+    )
+    return [Pending(*row) for row in rows]
 
 
 def _untried(stage: Stage, subject, input_key, config_key: str):  # type: ignore[no-untyped-def]
@@ -127,7 +169,7 @@ def _untried(stage: Stage, subject, input_key, config_key: str):  # type: ignore
 
 
 def load_instance(session: Session, instance_id: str) -> LoadedInstance:
-    """The newest instance, environment and validation facts.
+    """The newest instance, environment and validation facts; the validation may have been made in an older environment.
 
     Raises:
         UnknownSubject: no such instance was harvested.
@@ -146,16 +188,13 @@ def load_instance(session: Session, instance_id: str) -> LoadedInstance:
     environment = session.execute(
         select(Environment, Attempt.effect_key)
         .join(Attempt, Attempt.id == Environment.attempt_id)
-        .where(Environment.instance_id == instance_id)
+        .where(Environment.instance_id == instance_id, Attempt.input_key == instance_effect)
         .order_by(Environment.id.desc())
         .limit(1)
     ).first()
+    validations = _validations().where(Validation.instance_id == instance_id).subquery()
     validation = session.execute(
-        select(Validation, Attempt.effect_key)
-        .join(Attempt, Attempt.id == Validation.attempt_id)
-        .where(Validation.instance_id == instance_id)
-        .order_by(Validation.id.desc())
-        .limit(1)
+        select(Validation, validations.c.effect).join(validations, validations.c.row_id == Validation.id)
     ).first()
     return LoadedInstance(
         instance=instance,
@@ -187,8 +226,8 @@ def resolved_rollouts(session: Session) -> list[LoadedRollout]:
 
 
 def judged_rollouts(session: Session) -> list[LoadedRollout]:
-    """Every rollout on the newest validation of its instance, with its newest judgement if there is one."""
-    newest = _newest(Validation).subquery()
+    """The newest rollout of each subject and policy on its instance's newest validation, with its newest judgement."""
+    newest = _validations().subquery()
     judged = aliased(Attempt)
     rows = session.execute(
         select(Rollout, Attempt, Policy, Validation, Judgement, judged.effect_key)
@@ -198,8 +237,8 @@ def judged_rollouts(session: Session) -> list[LoadedRollout]:
         .join(newest, newest.c.row_id == Rollout.validation_id)
         .outerjoin(Judgement, Judgement.rollout_id == Rollout.id)
         .outerjoin(judged, judged.id == Judgement.attempt_id)
-        .distinct(Attempt.subject)
-        .order_by(Attempt.subject, Rollout.id.desc(), Judgement.id.desc())
+        .ext(distinct_on(Attempt.subject, Rollout.policy_id))
+        .order_by(Attempt.subject, Rollout.policy_id, Rollout.id.desc(), Judgement.id.desc())
     )
     return [LoadedRollout(*row) for row in rows]
 
@@ -214,8 +253,8 @@ class ValidatedInstance(NamedTuple):
 
 def validated_instances(session: Session) -> list[ValidatedInstance]:
     """Every validated instance with its newest validation, by id."""
-    newest = _newest(Validation).subquery()
-    spec = _newest(Instance).subquery()
+    newest = _validations().subquery()
+    spec = _instances().subquery()
     rows = session.execute(
         select(Instance, Environment, Validation)
         .join(spec, spec.c.row_id == Instance.id)

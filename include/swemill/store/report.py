@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from swemill.models import (
@@ -26,6 +27,7 @@ FUNNEL = ("harvested", "installed", "validated", "rolled_out", "judged_resolved"
 
 # Release drops are no losses of a stage before it is reached, and training has no instances.
 _LOSS_STAGES = (Stage.HARVEST, Stage.INSTALL, Stage.VALIDATE, Stage.ROLLOUT, Stage.JUDGE, Stage.RELEASE)
+_RESOLVED = ("judged_resolved", "released")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ def funnel(session: Session) -> tuple[list[StageCount], list[LossCount]]:
 def _current_losses() -> Any:
     """The newest attempt of each (stage, subject) that never passed that stage."""
     passed = aliased(Attempt)
+    rolled_out = aliased(Attempt)
+    # A release passes as a whole: which rollouts got through it, its items tell.
+    released = exists().where(
+        Attempt.stage == Stage.RELEASE.value,
+        rolled_out.subject == Attempt.subject,
+        Rollout.attempt_id == rolled_out.id,
+        ReleaseItem.rollout_id == Rollout.id,
+    )
     return (
         select(Attempt.stage, Attempt.subject, Attempt.instance_id, Attempt.repository, Attempt.reason)
         .where(
@@ -86,8 +96,9 @@ def _current_losses() -> Any:
             Attempt.reason.is_not(None),
             Attempt.stage.in_([stage.value for stage in _LOSS_STAGES]),
             not_(exists().where(passed.stage == Attempt.stage, passed.subject == Attempt.subject, passed.passed)),
+            not_(released),
         )
-        .distinct(Attempt.stage, Attempt.subject)
+        .ext(distinct_on(Attempt.stage, Attempt.subject))
         .order_by(Attempt.stage, Attempt.subject, Attempt.id.desc())
     )
 
@@ -106,29 +117,25 @@ def instances(
     for word, column in _reached_columns().items():
         for (found,) in session.execute(select(column).distinct()):
             reached[found] = word
-    lost: dict[str, tuple[str, str]] = {}
+    lost: dict[str, list[tuple[str, str]]] = {}
     rank = {item.value: place for place, item in enumerate(_LOSS_STAGES)}
-    for row in session.execute(_current_losses()):
-        key = row.instance_id or row.subject
-        if key not in lost or rank[row.stage] > rank[lost[key][0]]:
-            lost[key] = (row.stage, row.reason)
+    for row in sorted(session.execute(_current_losses()), key=lambda row: rank[row.stage], reverse=True):
+        lost.setdefault(row.instance_id or row.subject, []).append((row.stage, row.reason))
     names = dict(
         session.execute(
             select(func.coalesce(Attempt.instance_id, Attempt.subject), func.max(Attempt.repository))
             .where(Attempt.repository.is_not(None))
             .group_by(func.coalesce(Attempt.instance_id, Attempt.subject))
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     lines = []
     for key in sorted(reached.keys() | lost.keys()):
         word = reached.get(key, "none")
-        # A rollout lost by one policy is no loss of an instance that another policy resolved.
-        lost_at, why = (None, None) if word in ("judged_resolved", "released") else lost.get(key, (None, None))
-        line = InstanceLine(key, names.get(key) or "", word, lost_at, why)
-        if _wanted(line, stage=stage, reason=reason, repository=repository):
-            lines.append(line)
+        every = [InstanceLine(key, names.get(key) or "", word, *loss) for loss in lost.get(key, [])]
+        # A rollout lost by one policy is no loss of an instance that another policy resolved, unless it is asked for.
+        if not every or (reason is None and word in _RESOLVED and every[0].lost_at not in (stage, Stage.RELEASE.value)):
+            every = [InstanceLine(key, names.get(key) or "", word, None, None)]
+        lines += [line for line in every if _wanted(line, stage=stage, reason=reason, repository=repository)][:1]
     return lines
 
 
@@ -195,7 +202,7 @@ def newest_results(session: Session) -> NewestResults:
     evaluations = session.execute(
         select(Attempt.subject, Attempt.detail)
         .where(Attempt.stage == Stage.EVALUATE.value, Attempt.passed)
-        .distinct(Attempt.subject)
+        .ext(distinct_on(Attempt.subject))
         .order_by(Attempt.subject, Attempt.id.desc())
     )
     return NewestResults(

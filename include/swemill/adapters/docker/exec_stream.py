@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _STDOUT = 1
 
-_WRAPPER = """\
+_HANDSHAKE = """\
 read -r nonce || exit 125
 printf '%s' "$nonce"
+"""
+_GUARD = """\
 input=$1 seconds=$2 cwd=$3; shift 3
 cd "$cwd" || exit 125
 exec 3>&2 2>/dev/null
@@ -110,7 +112,7 @@ class _Frames:
 def exec_stream(
     api: "APIClient",
     container: str,
-    command: Sequence[str],
+    command: Sequence[str] | str,
     *,
     user: str,
     timeout: float,
@@ -123,13 +125,17 @@ def exec_stream(
 ) -> StreamEnd:
     """Run ``command`` and collect its output until the stream ends or ``deadline`` (monotonic seconds) passes.
 
-    ``timeout`` is enforced inside the container; the deadline is the caller's guard for when that is defeated.
+    ``timeout`` is enforced inside the container; the deadline is the caller's guard for when that is defeated. A
+    string is shell text for the guarding shell itself: where it is all builtins, it works at the process limit too.
 
     Raises:
         SandboxUnavailable: the engine is gone, or knows no such running container.
     """
     nonce = secrets.token_hex(8).encode()
-    wrapped = ["/bin/sh", "-c", _WRAPPER, "sh", str(len(stdin)), f"{timeout:.3f}", cwd, *command]
+    if isinstance(command, str):
+        wrapped = ["/bin/sh", "-c", _HANDSHAKE + command]
+    else:
+        wrapped = ["/bin/sh", "-c", _HANDSHAKE + _GUARD, "sh", str(len(stdin)), f"{timeout:.3f}", cwd, *command]
     with engine_errors("running a command in the sandbox"):
         started = time.monotonic()
         created = api.exec_create(

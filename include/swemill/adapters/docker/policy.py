@@ -32,6 +32,8 @@ STAGE_LABEL = "swemill.stage"
 SUBJECT_LABEL = "swemill.subject"
 EFFECT_LABEL = "swemill.effect_key"
 OWNER_LABEL = "swemill.owner"
+STORE_LABEL = "swemill.store"
+"""Which database's claims the effect key belongs to: several installations may share an engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,11 @@ class ContainerArguments:
         return str(api.create_container(host_config=host_config, **self.container)["Id"])
 
 
-def container_arguments(spec: SandboxSpec, *, runtime: str = "runc") -> ContainerArguments:
-    """The hardened arguments for ``spec``. No mount of any kind: it works with a remote engine as well."""
+def container_arguments(spec: SandboxSpec, *, runtime: str = "runc", store: str = "") -> ContainerArguments:
+    """The hardened arguments for ``spec``. No mount of any kind: it works with a remote engine as well.
+
+    ``store`` names the database whose claims decide whether the container is an orphan.
+    """
     from docker.types import LogConfig, Ulimit
 
     limits = spec.limits
@@ -84,21 +89,27 @@ def container_arguments(spec: SandboxSpec, *, runtime: str = "runc") -> Containe
         "working_dir": "/",
         "hostname": "sandbox",
         "environment": {**spec.env, "HOME": "/tmp"},
-        "labels": labels(spec),
+        "labels": labels(spec, store=store),
         "healthcheck": {"test": ["NONE"]},
     }
     return ContainerArguments(host_config=host_config, container=container)
 
 
-def labels(spec: SandboxSpec) -> dict[str, str]:
+def labels(spec: SandboxSpec, *, store: str = "") -> dict[str, str]:
     """The labels by which a person, the reaper and the tests find the container."""
     return {
         LABEL: "1",
         STAGE_LABEL: spec.stage,
         SUBJECT_LABEL: spec.subject,
         EFFECT_LABEL: spec.effect_key,
-        OWNER_LABEL: f"{socket.gethostname()}/{os.getpid()}",
+        OWNER_LABEL: owner(),
+        STORE_LABEL: store,
     }
+
+
+def owner() -> str:
+    """This process, as the label of its containers names it."""
+    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def check_engine(info: dict[str, Any], *, runtime: str) -> None:

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from swemill.adapters.docker.client import engine_errors
 from swemill.adapters.docker.exec_stream import StreamEnd, exec_stream
-from swemill.adapters.docker.policy import EFFECT_LABEL, LABEL, USER, WORKDIR, check_engine, container_arguments
+from swemill.adapters.docker.policy import (
+    EFFECT_LABEL,
+    LABEL,
+    OWNER_LABEL,
+    STORE_LABEL,
+    USER,
+    WORKDIR,
+    check_engine,
+    container_arguments,
+    owner,
+)
 from swemill.errors import SandboxUnavailable
 from swemill.ports import Claims
 from swemill.values import ExecResult, SandboxSpec
@@ -35,11 +45,16 @@ _HOUSEKEEPING = 60.0
 """Seconds a command of our own (copying, reading a counter) may take."""
 _ABSENT = 66
 
-# Kills what a command left behind and reads the kernel's count of processes killed for memory (cgroup v1, then v2).
-_AFTER = (
-    "kill -KILL -1 2>/dev/null; "
-    "sed -n 's/^oom_kill //p' /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events 2>/dev/null; true"
-)
+# Kills what a command left behind and prints the kernel's count of processes killed for memory (cgroup v1, then v2).
+# All builtins: a fork bomb may hold every process slot.
+_SWEEP = """\
+exec 2>/dev/null
+kill -KILL -1
+for file in /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events; do
+    if [ -r $file ]; then while read -r key value; do [ $key != oom_kill ] || echo $value; done <$file; fi
+done
+exit 0
+"""
 _PREPARE = "if [ -d /opt/testbed ]; then cp -a /opt/testbed/. /testbed/; fi"
 _READ = f'[ -f "$1" ] || exit {_ABSENT}; exec head -c "$2" -- "$1"'
 
@@ -66,7 +81,7 @@ class DockerSandbox:
         end = self._exec(["/bin/sh", "-c", _PREPARE], timeout=_HOUSEKEEPING * 5)
         code = self._exit_code(end)
         if code:
-            tail = end.output[-500:].decode(errors="replace")
+            tail = self._ended or end.output[-500:].decode(errors="replace")
             raise SandboxUnavailable(
                 f"copying the checkout into sandbox {self._name} failed ({code}): {tail} "
                 "(a repository larger than the work folder: raise SWEMILL_SANDBOX_DISK)"
@@ -142,7 +157,7 @@ class DockerSandbox:
 
     def _exec(
         self,
-        command: Sequence[str],
+        command: Sequence[str] | str,
         *,
         timeout: float,
         stdin: bytes = b"",
@@ -176,27 +191,34 @@ class DockerSandbox:
         Where not even that can be started (a fork bomb that escaped its group holds every process slot), the sandbox
         ends: ``required`` says whether that is the only choice left here.
         """
-        end = self._exec(["/bin/sh", "-c", _AFTER], timeout=_HOUSEKEEPING)
+        end = self._exec(_SWEEP, timeout=_HOUSEKEEPING)
         if self._dead():
             return None
         if end.expired or not end.started:
-            if required:
+            self._blame(end)
+            if required and not self._dead():
                 self._end("its processes could not be killed")
             return None
         self._exit_code(end)
         counts = [int(line) for line in end.output.split() if line.isdigit()]
         return counts[0] if counts else None
 
+    def _blame(self, end: StreamEnd) -> None:
+        """A command of ours came to nothing. Raises SandboxUnavailable when that is the connection's doing."""
+        if self._ended_by_itself() or end.expired:
+            return
+        if self._inspect(end.exec_id).get("ExitCode") is None:
+            raise SandboxUnavailable(f"the connection to sandbox {self._name} broke; run again")
+
     def _exit_code(self, end: StreamEnd) -> int:
         """Exit code of an ended exec. A sandbox that ended meanwhile by its command's doing counts as killed."""
         if self._dead():
             return KILLED
         if self._running(end.exec_id, patience=_GRACE):
-            # The stream ended but the command did not: it closed its output and lost its guards.
-            self._settle(required=False)
-            if not self._dead() and self._running(end.exec_id, patience=5.0):
-                self._end("a command could not be killed")
-            return KILLED
+            if self._ended_by_itself():
+                return KILLED
+            # The command's guard holds the stream open as long as it runs: only the connection can have ended it.
+            raise SandboxUnavailable(f"the connection to a command in sandbox {self._name} broke; run again")
         code = self._inspect(end.exec_id).get("ExitCode")
         if code is None or self._ended_by_itself():
             return KILLED
@@ -265,13 +287,15 @@ class DockerSandbox:
 class DockerSandboxEngine:
     """Starts sandboxes on one engine (port ``SandboxEngine``)."""
 
-    def __init__(self, client: "APIClient", *, runtime: str = "runc") -> None:
+    def __init__(self, client: "APIClient", *, runtime: str = "runc", store: str = "") -> None:
         """Use ``client``, the engine's low-level client (of ``connect``, or one that Airflow's hook made).
 
         ``runtime`` is the OCI runtime (``runc``, ``runsc``); the engine must know it when a sandbox starts.
+        ``store`` names the database whose claims guard the sandboxes: those of another one are never reaped from here.
         """
         self._api = client
         self._runtime = runtime
+        self._store = store
         self._checked = False
 
     @contextmanager
@@ -293,7 +317,9 @@ class DockerSandboxEngine:
         try:
             with engine_errors(f"starting sandbox {spec.name}"):
                 try:
-                    mine = container = container_arguments(spec, runtime=self._runtime).create(self._api)
+                    mine = container = container_arguments(spec, runtime=self._runtime, store=self._store).create(
+                        self._api
+                    )
                 except docker.errors.APIError as error:
                     if error.status_code == 409:
                         mine = None  # another owner took the name a moment ago: its container is not ours to remove
@@ -313,10 +339,11 @@ class DockerSandboxEngine:
                 log.warning("sandbox %s is left to the reaper: %s", spec.name, error)
 
     def reap(self, is_claimed: Claims) -> list[str]:
-        """Remove labelled sandboxes whose effect nobody claims; returns their names. Raises SandboxUnavailable."""
+        """Remove this store's sandboxes whose effect nobody claims; returns their names. Raises SandboxUnavailable."""
         reaped = []
         with engine_errors("listing sandboxes"):
-            found = self._api.containers(all=True, filters={"label": [f"{LABEL}=1", EFFECT_LABEL]})
+            wanted = [f"{LABEL}=1", EFFECT_LABEL, f"{STORE_LABEL}={self._store}"]
+            found = self._api.containers(all=True, filters={"label": wanted})
         for container in found:
             name = container["Names"][0].lstrip("/") if container.get("Names") else container["Id"]
             if is_claimed(container["Labels"][EFFECT_LABEL]):
@@ -334,18 +361,36 @@ class DockerSandboxEngine:
             self._checked = True
 
     def _remove(self, name: str) -> None:
-        import docker.errors
+        _remove(self._api, name)
 
-        for _ in range(50):
-            try:
-                self._api.remove_container(name, force=True, v=True)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                # 409: another removal of the same container is under way (a reaper); wait for it to be over.
-                if error.status_code != 409 or "already in progress" not in str(error):
-                    raise
-                time.sleep(0.1)
+
+def remove_own(api: "APIClient") -> list[str]:
+    """Remove the sandboxes that this very process started (it is being stopped); returns their names.
+
+    Raises:
+        SandboxUnavailable: the engine is gone; the reaper will remove them.
+    """
+    removed = []
+    with engine_errors("removing this process's sandboxes"):
+        for container in api.containers(all=True, filters={"label": [f"{LABEL}=1", f"{OWNER_LABEL}={owner()}"]}):
+            _remove(api, container["Id"])
+            removed.append(container["Names"][0].lstrip("/") if container.get("Names") else container["Id"])
+    return removed
+
+
+def _remove(api: "APIClient", name: str) -> None:
+    import docker.errors
+
+    for _ in range(50):
+        try:
+            api.remove_container(name, force=True, v=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            # 409: another removal of the same container is under way (a reaper); wait for it to be over.
+            if error.status_code != 409 or "already in progress" not in str(error):
+                raise
+            time.sleep(0.1)
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:

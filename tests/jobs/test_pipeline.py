@@ -1,0 +1,313 @@
+"""The jobs one after the other over a real archive: what each leaves behind, and that nothing is done twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from swemill.errors import SandboxUnavailable, SourceError, UnknownSubject, UserError
+from swemill.jobs import evaluate, harvest, install, judge, pending, release, rollout, train, validate
+from swemill.jobs.export import export_swebench
+from swemill.jobs.rollout import Subject
+from swemill.models import Attempt, Environment, Instance
+from swemill.reasons import Stage
+from swemill.store import report
+from swemill.store.pending import load_instance, load_rollout
+from swemill.values import RepositoryRecord, Strategy
+from tests.jobs.local_mill import ID, LocalMill, archive, local_mill, record
+from tests.unit.shapes_of_repositories import FAIL_TO_PASS, PASS_TO_PASS
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def mill(tmp_path: Path, database: str) -> LocalMill:
+    archive(tmp_path)
+    return local_mill(tmp_path, database, SWEMILL_ARCHIVE_DIR=str(tmp_path / "archive"))
+
+
+@pytest.fixture
+def harvested(mill: LocalMill) -> LocalMill:
+    harvest.harvest(mill, "archive")
+    return mill
+
+
+@pytest.fixture
+def validated(harvested: LocalMill) -> LocalMill:
+    install.install(harvested, ID)
+    assert validate.validate(harvested, ID).passed
+    return harvested
+
+
+def facts(mill: LocalMill) -> dict[str, int]:
+    with mill.store.session() as session:
+        return report.fact_counts(session)
+
+
+def commit_of(mill: LocalMill) -> str:
+    with mill.store.session() as session:
+        return load_instance(session, ID).instance.base_commit
+
+
+def losses(mill: LocalMill) -> list[tuple[str, str]]:
+    with mill.store.session() as session:
+        return [(loss.stage, loss.reason) for loss in report.funnel(session)[1]]
+
+
+def test_a_source_is_harvested_once(mill):
+    assert harvest.pending(mill, "archive") == ["source:archive"]
+    said = []
+    first = harvest.harvest(mill, "archive", say=said.append)
+    assert (first.kept, first.rejected, first.new) == (1, 0, 1)
+    assert said == [f"{ID}: harvested"]
+    assert harvest.pending(mill, "archive") == []
+    before = facts(mill)
+    second = harvest.harvest(mill, "archive")
+    assert (second.kept, second.new) == (1, 0)
+    assert facts(mill) == before
+    with mill.store.session() as session:
+        row = session.scalars(select(Instance)).one()
+    assert b"return a + b" in mill.blobs.get(row.patch_blob)
+    assert b"test_add" in mill.blobs.get(row.test_patch_blob)
+    assert row.problem_statement == "add subtracts\n\nIt does."
+
+
+def test_bad_lines_are_rejections_with_their_place_and_the_others_go_on(tmp_path, database):
+    surrogate = record("a" * 40, "b" * 40, number=3).replace(b"Fix add", b"\\ud800 \\u0000")
+    folder = archive(tmp_path, b"{ no json", record("a" * 40, "b" * 40, number=2), surrogate)
+    mill = local_mill(tmp_path, database)
+    done = harvest.harvest(mill, "archive", archive=folder)
+    assert (done.kept, done.rejected, done.new) == (1, 3, 4)
+    assert harvest.harvest(mill, "archive", archive=folder).new == 0
+    with mill.store.session() as session:
+        lines = {line.instance_id: line.reason for line in report.instances(session, stage="harvest")}
+    assert lines["pulls/o__n.jsonl:2"] == "malformed_record"
+    assert lines["o__n-2"] == "missing_commit"
+
+
+def test_a_repaired_line_is_new_and_the_good_one_is_not_repeated(mill):
+    pulls = mill.settings.archive_dir / "pulls" / "o__n.jsonl"
+    whole = pulls.read_bytes()
+    pulls.write_bytes(whole[:100] + b"\n")
+    assert harvest.harvest(mill, "archive").kept == 0
+    pulls.write_bytes(whole)
+    assert harvest.pending(mill, "archive") == ["source:archive"]
+    assert harvest.harvest(mill, "archive").new == 1
+    pulls.write_bytes(whole.replace(b"Fix add", b"Fix addition"))
+    assert harvest.harvest(mill, "archive").new == 1, "an edited pull request is a new fact"
+    assert install.pending(mill) == [ID]
+
+
+def test_a_missing_archive_is_said_and_leaves_nothing(tmp_path, database):
+    mill = local_mill(tmp_path, database)
+    with pytest.raises(SourceError, match="does not exist"):
+        harvest.harvest(mill, "archive", archive=tmp_path / "absent")
+    assert sum(facts(mill).values()) == 0
+
+
+def test_an_archive_given_by_option_alone_is_found_again_by_installs(tmp_path, database):
+    folder = archive(tmp_path)
+    mill = local_mill(tmp_path, database)
+    harvest.harvest(mill, "archive", archive=folder)
+    assert install.install(mill, ID).passed
+    repository = RepositoryRecord(forge="archive", name="o/n", location=str(folder / "repos" / "o" / "n.git"))
+    assert mill.forge_of(repository).snapshot(repository, commit_of(mill))
+    folder.rename(tmp_path / "moved")
+    moved = local_mill(tmp_path, database, SWEMILL_ARCHIVE_DIR=str(tmp_path / "moved"))
+    assert moved.forge_of(repository).snapshot(repository, commit_of(mill))
+
+
+def test_the_ladder_stops_at_the_first_rung_that_holds(harvested):
+    harvested.builder.fails = True
+    harvested.builder.log = "error: Failed to build `x`\nThe command 'sh' returned a non-zero code: 80\n"
+    done = install.install(harvested, ID, strategies=[Strategy.UNIFIED])
+    assert (done.passed, done.reason) == (False, "build_failed")
+    assert install.pending(harvested) == [ID]
+    assert install.pending(harvested, strategies=[Strategy.UNIFIED]) == []
+    assert losses(harvested) == [("install", "build_failed")]
+    harvested.builder.fails = False
+    assert install.install(harvested, ID).passed
+    assert install.pending(harvested) == []
+    assert losses(harvested) == []
+    with harvested.store.session() as session:
+        row = session.scalars(select(Environment)).one()
+        tries = session.scalars(select(Attempt).where(Attempt.stage == "install").order_by(Attempt.id)).all()
+    assert row.strategy == "dated"
+    assert [attempt.config["strategy"] for attempt in tries] == ["unified", "dated"]
+    assert b"Failed to build" in harvested.blobs.get(tries[0].log_blob)
+
+
+def test_more_memory_is_another_try(harvested, tmp_path):
+    install.install(harvested, ID)
+    richer = local_mill(
+        tmp_path,
+        harvested.settings.database_url,
+        SWEMILL_SANDBOX_MEMORY=str(8 << 30),
+        SWEMILL_ARCHIVE_DIR=str(harvested.settings.archive_dir),
+    )
+    assert install.pending(harvested) == []
+    assert install.pending(richer) == [ID]
+
+
+def test_an_engine_that_is_down_leaves_an_incident_and_the_work_pending(harvested):
+    install.install(harvested, ID)
+    harvested.engine.down = True
+    with pytest.raises(SandboxUnavailable, match="does not answer"):
+        validate.validate(harvested, ID)
+    assert validate.pending(harvested) == [ID]
+    assert losses(harvested) == []
+    with harvested.store.session() as session:
+        assert [item.stage for item in report.incidents(session, ID)] == ["validate"]
+    harvested.engine.down = False
+    assert validate.validate(harvested, ID).passed
+    assert validate.pending(harvested) == []
+
+
+def test_an_image_that_is_gone_is_built_again(validated):
+    validated.builder.images.clear()
+    assert rollout.rollout(validated, f"{ID}@idle#1").reason == "empty_patch"
+    assert len(validated.builder.images) == 1
+    validated.builder.images.clear()
+    validated.builder.fails = True
+    with pytest.raises(SandboxUnavailable, match="did not build again"):
+        rollout.rollout(validated, f"{ID}@oracle#1")
+    assert rollout.pending(validated) == [f"{ID}@oracle#1"]
+
+
+def test_the_whole_pass_and_again(validated):
+    assert rollout.pending(validated) == [f"{ID}@oracle#1", f"{ID}@idle#1"]
+    for subject in rollout.pending(validated):
+        rollout.rollout(validated, subject)
+    assert evaluate.pending(validated) == ["idle/all"]
+    with pytest.raises(UserError, match="no judged rollout by oracle"):
+        evaluate.evaluate(validated, "oracle/all")
+    assert judge.pending(validated) == [f"{ID}@oracle#1"]
+    assert judge.judge(validated, f"{ID}@oracle#1").passed
+    assert release.pending(validated) == ["sft"]
+    assert evaluate.pending(validated) == ["oracle/all", "idle/all"]
+    for subject in evaluate.pending(validated):
+        evaluate.evaluate(validated, subject)
+    with validated.store.session() as session:
+        stages, lost = report.funnel(session)
+        newest = report.newest_results(session)
+    assert [item.count for item in stages] == [1, 1, 1, 1, 1, 0]
+    assert [(loss.stage, loss.reason) for loss in lost] == [("rollout", "empty_patch")]
+    assert [line.split(" =")[0] for line in newest.evaluations] == [
+        "idle/all: resolved 0/1",
+        "oracle/all: resolved 1/1",
+    ]
+    before = facts(validated)
+    for stage in (Stage.HARVEST, Stage.INSTALL, Stage.VALIDATE, Stage.ROLLOUT, Stage.JUDGE, Stage.EVALUATE):
+        assert pending.of(validated, stage, {"source": "archive"}) == [], stage
+    assert install.install(validated, ID).repeated
+    assert validate.validate(validated, ID).repeated
+    assert rollout.rollout(validated, f"{ID}@oracle#1").repeated
+    assert judge.judge(validated, f"{ID}@oracle#1").repeated
+    assert facts(validated) == before
+
+
+def test_a_release_is_made_once_and_its_files_come_back(validated):
+    with pytest.raises(UserError, match="nothing to release"):
+        release.release(validated)
+    assert release.pending(validated) == []
+    with pytest.raises(UserError, match="swemill release"):
+        train.train(validated)
+    rollout.rollout(validated, f"{ID}@oracle#1")
+    judge.judge(validated, f"{ID}@oracle#1")
+    assert release.release(validated).passed
+    assert release.pending(validated) == []
+    (folder,) = (validated.settings.home / "releases").iterdir()
+    (row,) = [json.loads(line) for line in (folder / "dataset.jsonl").read_text().splitlines()]
+    assert row["instance_id"] == ID
+    assert train.pending(validated) == [folder.name]
+    (folder / "dataset.jsonl").unlink()
+    assert release.release(validated).repeated
+    assert (folder / "dataset.jsonl").exists()
+    assert sorted(path.name for path in folder.iterdir()) == ["dataset.jsonl", "manifest.json"]
+
+
+def test_a_model_that_says_what_no_file_can_hold_is_kept_and_not_released(validated):
+    validated.knowing.says = "half a surrogate pair: \ud800"
+    rollout.rollout(validated, f"{ID}@oracle#1")
+    judge.judge(validated, f"{ID}@oracle#1")
+    assert release.release(validated).passed
+    assert ("release", "malformed_answers") in losses(validated)
+    with validated.store.session() as session:
+        blob = load_rollout(session, f"{ID}@oracle#1").rollout.trajectory_blob
+    trajectory = json.loads(validated.blobs.get(blob))
+    assert trajectory["messages"][2]["content"] == validated.knowing.says
+
+
+def test_a_held_out_repository_is_a_loss_until_it_is_released(validated, tmp_path):
+    rollout.rollout(validated, f"{ID}@oracle#1")
+    judge.judge(validated, f"{ID}@oracle#1")
+    given = {"SWEMILL_ARCHIVE_DIR": str(validated.settings.archive_dir), "SWEMILL_HOLDOUT_PERCENT": "100"}
+    strict = local_mill(tmp_path, validated.settings.database_url, **given)
+    release.release(strict)
+    assert ("release", "held_out") in losses(strict)
+    assert train.pending(strict) == [], "there is nothing in this release to train on"
+    release.release(validated)
+    assert losses(validated) == []
+
+
+def test_the_export_has_the_fields_of_swebench(validated, tmp_path):
+    path = tmp_path / "swebench.jsonl"
+    assert export_swebench(validated, path) == 1
+    (row,) = [json.loads(line) for line in path.read_text().splitlines()]
+    assert set(row) == {
+        "repo",
+        "instance_id",
+        "base_commit",
+        "patch",
+        "test_patch",
+        "problem_statement",
+        "hints_text",
+        "created_at",
+        "version",
+        "FAIL_TO_PASS",
+        "PASS_TO_PASS",
+        "environment_setup_commit",
+        "image",
+    }
+    assert (row["repo"], row["instance_id"]) == ("o/n", ID)
+    assert json.loads(row["FAIL_TO_PASS"]) == list(FAIL_TO_PASS)
+    assert json.loads(row["PASS_TO_PASS"]) == list(PASS_TO_PASS)
+    assert row["patch"].startswith("diff --git a/calc.py b/calc.py")
+    assert list(tmp_path.glob(".swebench*")) == []
+
+
+def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(harvested, tmp_path):
+    with pytest.raises(UserError, match="no instance is validated"):
+        export_swebench(harvested, tmp_path / "out.jsonl")
+    with pytest.raises(UserError, match="does not exist"):
+        export_swebench(harvested, tmp_path / "absent" / "out.jsonl")
+    with pytest.raises(UserError, match="is a folder"):
+        export_swebench(harvested, tmp_path)
+    install.install(harvested, ID)
+    validate.validate(harvested, ID)
+    with pytest.raises(UserError, match="cannot be written"):
+        export_swebench(harvested, Path("/proc/out.jsonl"))
+
+
+@pytest.mark.parametrize("text", ["", "x", "a@b", "@b#1", "a@#1", "a@b#", "a@b#one", "a@b#1#2"])
+def test_a_malformed_rollout_is_named_with_the_right_form(text):
+    with pytest.raises(UnknownSubject, match="INSTANCE@POLICY#NUMBER"):
+        Subject.parse(text)
+    assert str(Subject.parse("a@b#1")) == "a@b#1"
+
+
+def test_work_out_of_order_says_what_to_do_first(harvested):
+    with pytest.raises(UnknownSubject, match="swemill install o__n-1"):
+        validate.validate(harvested, ID)
+    install.install(harvested, ID)
+    with pytest.raises(UnknownSubject, match="swemill validate o__n-1"):
+        rollout.rollout(harvested, f"{ID}@oracle#1")
+    with pytest.raises(UnknownSubject, match="o__n-1@oracle#1"):
+        judge.judge(harvested, f"{ID}@oracle#1")
+    with pytest.raises(UserError, match="no split"):
+        evaluate.evaluate(harvested, "oracle/none")
+    with pytest.raises(UserError, match="no split"):
+        evaluate.pending(harvested, split="none")
+    with pytest.raises(ValueError, match="no job"):
+        pending.of(harvested, "dance", {})

@@ -1,0 +1,164 @@
+"""What is pending: nothing twice, everything anew when something before it or its configuration changed."""
+
+from dataclasses import replace
+
+import pytest
+
+from swemill.effects import config_key
+from swemill.errors import UnknownSubject
+from swemill.jobs.load import validation_of
+from swemill.reasons import Reason, Stage
+from swemill.store import pending
+from swemill.store.pending import load_instance, load_rollout
+from tests.store.history import POLICY, History, work
+
+pytestmark = pytest.mark.postgres
+
+UNIFIED, DATED = {"strategy": "unified"}, {"strategy": "dated"}
+LADDER = [config_key(Stage.INSTALL, 1, config) for config in (UNIFIED, DATED)]
+PLAIN = {stage: config_key(stage, 1, {}) for stage in Stage}
+ID = "o__n-1"
+SUBJECT = f"{ID}@oracle#1"
+
+
+@pytest.fixture
+def history(mill) -> History:
+    return History(mill)
+
+
+def installs(history: History, ladder: list[str] = LADDER) -> list[str]:
+    with history.store.session() as session:
+        return [item.subject for item in pending.pending_installs(session, ladder)]
+
+
+def validations(history: History, key: str = PLAIN[Stage.VALIDATE]) -> list[str]:
+    with history.store.session() as session:
+        return [item.subject for item in pending.pending_validations(session, key)]
+
+
+def rollouts(history: History, policy=POLICY) -> list[tuple[str, str, str]]:
+    key = config_key(Stage.ROLLOUT, 1, {"policy": policy.config(), "number": 1})
+    with history.store.session() as session:
+        return [tuple(item) for item in pending.pending_rollouts(session, policy.name, 1, key)]
+
+
+def judgements(history: History, key: str = PLAIN[Stage.JUDGE]) -> list[tuple[str, str, str]]:
+    with history.store.session() as session:
+        return [tuple(item) for item in pending.pending_judgements(session, key)]
+
+
+def test_the_ladder_goes_on_after_a_loss_and_ends_with_a_pass(history):
+    found = history.harvest()
+    assert installs(history) == [ID]
+    history.lose(work(Stage.INSTALL, ID, found, UNIFIED), Reason.BUILD_FAILED)
+    assert installs(history) == [ID]
+    assert installs(history, LADDER[:1]) == []
+    history.install(ID, found, config=DATED)
+    assert installs(history) == []
+    assert installs(history, LADDER[:1]) == []
+
+
+def test_a_ladder_that_is_used_up_is_not_climbed_again(history):
+    found = history.harvest()
+    for config in (UNIFIED, DATED):
+        history.lose(work(Stage.INSTALL, ID, found, config), Reason.BUILD_FAILED)
+    assert installs(history) == []
+    assert installs(history, [LADDER[0], LADDER[0]]) == []
+    assert installs(history, [config_key(Stage.INSTALL, 2, UNIFIED)]) == [ID]
+
+
+def test_an_edited_pull_request_is_worked_on_anew_and_never_mixed_with_old_facts(history, mill):
+    _, validation = history.validated()
+    rollout = history.rollout(ID, validation)
+    assert installs(history) == validations(history) == rollouts(history) == []
+    assert judgements(history) == [(SUBJECT, ID, rollout)]
+    edited = history.harvest(title="Edited")
+    assert installs(history) == [ID]
+    # Until it is installed again, nothing of the old chain is offered for the new instance.
+    assert validations(history) == rollouts(history) == judgements(history) == []
+    with mill.store.session() as session:
+        loaded = load_instance(session, ID)
+        assert loaded.instance.problem_statement == "statement of Edited"
+        assert loaded.environment is None
+        assert loaded.validation is None
+        assert pending.validated_instances(session) == []
+    history.install(ID, edited)
+    assert validations(history) == [ID]
+
+
+def test_a_new_environment_is_validated_and_the_old_validation_keeps_its_own_environment(history, mill):
+    found = history.harvest()
+    unified = history.install(ID, found)
+    old = history.validate(ID, unified)
+    dated = history.install(ID, found, config=DATED)
+    assert validations(history) == [ID]
+    history.lose(work(Stage.VALIDATE, ID, dated), Reason.NO_FAIL_TO_PASS)
+    assert validations(history) == []
+    assert rollouts(history) == [(SUBJECT, ID, old)]
+    with mill.store.session() as session:
+        newest = load_instance(session, ID)
+        assert newest.environment.strategy == "dated"
+        loaded, validation, effect = validation_of(session, ID)
+    assert effect == old
+    assert loaded.environment.strategy == "unified"
+    assert loaded.environment.id == validation.environment_id
+
+
+def test_a_changed_configuration_makes_new_work(history):
+    _, validation = history.validated()
+    assert validations(history) == []
+    assert validations(history, config_key(Stage.VALIDATE, 1, {"test_timeout": 9})) == [ID]
+    rollout = history.rollout(ID, validation)
+    assert rollouts(history) == []
+    assert rollouts(history, replace(POLICY, turns=5)) == [(SUBJECT, ID, validation)]
+    history.judge(SUBJECT, rollout)
+    assert judgements(history) == []
+    assert judgements(history, config_key(Stage.JUDGE, 2, {})) == [(SUBJECT, ID, rollout)]
+
+
+def test_lost_work_is_not_pending_and_goes_no_further(history):
+    _, validation = history.validated()
+    history.rollout(ID, validation, reason=Reason.EMPTY_PATCH)
+    assert rollouts(history) == judgements(history) == []
+    found = history.harvest(2)
+    history.lose(work(Stage.VALIDATE, "o__n-2", history.install("o__n-2", found)), Reason.NO_REPORT)
+    assert validations(history) == rollouts(history) == []
+
+
+def test_only_the_newest_rollout_of_a_subject_waits_for_the_judge(history, mill):
+    _, validation = history.validated()
+    history.rollout(ID, validation)
+    newer = history.rollout(ID, validation, policy=replace(POLICY, turns=5))
+    assert judgements(history) == [(SUBJECT, ID, newer)]
+    with mill.store.session() as session:
+        assert load_rollout(session, SUBJECT).attempt.effect_key == newer
+    history.judge(SUBJECT, newer)
+    assert judgements(history) == []
+
+
+def test_rollouts_of_a_policy_that_was_changed_and_changed_back_still_count(history, mill):
+    _, validation = history.validated()
+    history.judge(SUBJECT, history.rollout(ID, validation))
+    history.judge(SUBJECT, history.rollout(ID, validation, policy=replace(POLICY, turns=5)))
+    assert rollouts(history) == []
+    with mill.store.session() as session:
+        turns = [row.policy.config["turns"] for row in pending.judged_rollouts(session)]
+    assert sorted(turns) == [5, 100]
+
+
+def test_the_newest_judgement_decides(history, mill):
+    _, validation = history.validated()
+    rollout = history.rollout(ID, validation)
+    history.judge(SUBJECT, rollout, reason=Reason.PASS_TO_PASS_FAILED)
+    with mill.store.session() as session:
+        assert pending.resolved_rollouts(session) == []
+        (row,) = pending.judged_rollouts(session)
+    assert row.judgement.resolved is False
+
+
+def test_unknown_subjects_are_named(mill):
+    with mill.store.session() as session:
+        with pytest.raises(UnknownSubject, match="o__n-9"):
+            load_instance(session, "o__n-9")
+        with pytest.raises(UnknownSubject, match="o__n-9@oracle#1"):
+            load_rollout(session, "o__n-9@oracle#1")
