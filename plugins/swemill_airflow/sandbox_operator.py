@@ -1,9 +1,9 @@
 """One hardened container an item: the mapped task behind install, validate, rollout and judge.
 
-Airflow's ``DockerOperator`` brings the connection to the engine and the task's life cycle; its own way of creating a
-container lacks the sandbox's policy (capabilities, pids, memory and swap, read-only root, tmpfs) and unpickles what
-hostile code wrote. So the container is created, fed and read by ``swemill``'s one policy over this operator's client,
-and the task writes the fact itself: an item costs one task.
+Airflow's ``DockerOperator`` brings the life cycle of a task and Airflow's connections to an engine; its own way of
+creating a container lacks the sandbox's policy (capabilities, pids, memory and swap, read-only root, tmpfs) and
+unpickles what hostile code wrote. So the container is created, fed and read by ``swemill``'s one policy, and the task
+writes the fact itself: an item costs one task.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 class SandboxOperator(DockerOperator):
     """Runs ``swemill``'s job ``job`` on ``subject`` in a container of this operator's Docker engine.
+
+    The engine is that of ``docker_conn_id`` or ``docker_url`` where one is given, else that of the settings.
 
     Args:
         job: ``install``, ``validate``, ``rollout`` or ``judge``.
