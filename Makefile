@@ -47,7 +47,7 @@ check: $(SETUP) ## formatting, lint, types, import contracts, unit tests: under 
 # The training environment has no settings of ours: its pytest reads no configuration file.
 test: $(SETUP) $(TRAINING) ## every test, against real PostgreSQL, Docker and Airflow
 	@$(BIN)/python -m swemill.embedded engine
-	@.venv-training/bin/python -m pytest -q -c /dev/null --rootdir=. --import-mode=importlib tests/training
+	@.venv-training/bin/python -m pytest -q -c /dev/null --rootdir=. --confcutdir=tests/training --import-mode=importlib tests/training
 	@$(BIN)/python -m pytest --ignore=tests/training $(PYTEST_ARGS)
 
 lock: $(SETUP) ## resolve requirements.in into requirements.txt anew

@@ -69,7 +69,7 @@ class LastCheckpointOnly(CheckpointClient):
             super().save_checkpoint(model, optimizer, training_progress, epoch)
 
 
-class TrajectoryFinetune(stock.FullFinetuneRecipeDistributed):  # type: ignore[name-defined]
+class TrajectoryFinetune(stock.FullFinetuneRecipeDistributed):
     """Full fine-tuning that reports every token it reads and leaves one checkpoint."""
 
     def __init__(self, cfg: DictConfig) -> None:

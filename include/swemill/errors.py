@@ -93,4 +93,5 @@ def boundary(kind: type[Infrastructure], doing: str, *causes: type[BaseException
         if isinstance(cause, OSError) and cause.errno == 28:
             kind, way_out = DiskFull, "free some disk space and run again: finished work is not repeated"
         hint = f" ({way_out})" if way_out else ""
-        raise kind(f"{doing} failed: {type(cause).__name__}: {cause}{hint}") from cause
+        said = " ".join(str(cause).split())  # one line, whatever a library makes of it
+        raise kind(f"{doing} failed: {type(cause).__name__}: {said}{hint}") from cause

@@ -5,7 +5,6 @@ loss: the cheap and most telling come first.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from swemill.patches import changed_paths, is_documentation, is_test_path, shown
 from swemill.reasons import Reason
@@ -17,11 +16,6 @@ Check = Callable[[], Drop | None]
 def first(checks: Iterable[Check]) -> Drop | None:
     """The first loss of ``checks``, or None when all keep."""
     return next((drop for check in checks if (drop := check()) is not None), None)
-
-
-def not_merged(merged_at: datetime | None) -> Drop | None:
-    """Only a merged pull request carries a reviewed fix."""
-    return None if merged_at is not None else Drop(reason=Reason.NOT_MERGED, detail="mergedAt is empty")
 
 
 def no_linked_issue(pull_request: PullRequestRecord, *, required: bool = True) -> Drop | None:

@@ -89,7 +89,7 @@ ADVICE: dict[Reason, str] = {
     Reason.NOTHING_COLLECTED: "pytest collected no test: look for import errors in the log's tail.",
     Reason.NO_TEST_PASSES_AT_BASE: "The suite runs but nothing passes at the base commit: the environment is likely wrong.",
     Reason.TEST_PATCH_DOES_NOT_APPLY: "The test patch does not fit the base commit: the base commit was inferred wrongly.",
-    Reason.GOLD_PATCH_DOES_NOT_APPLY: "The gold patch does not fit the base commit: the base commit was inferred wrongly.",
+    Reason.GOLD_PATCH_DOES_NOT_APPLY: "The base commit was inferred wrongly, or the tests change the files: see the detail.",
     Reason.NO_FAIL_TO_PASS: "No test turns from failing to passing: the tests do not show the change.",
     Reason.NO_PASS_TO_PASS: "No test passes both before and after: nothing guards against breaking the rest.",
     Reason.GOLD_BREAKS_TESTS: "Tests that passed before fail with the gold patch: flaky, or the environment is off.",

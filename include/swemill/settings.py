@@ -5,6 +5,7 @@ arguments. A wrong value raises ``ConfigurationError`` naming the variable.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from swemill.errors import ConfigurationError
+from swemill.errors import ConfigurationError, DiskFull
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The checkout (or image folder) that holds ``dags/``, ``plugins/``, ``include/`` and ``training/``."""
@@ -95,7 +96,7 @@ class Settings:
         """Read the settings from ``environ`` (default: the process environment).
 
         Raises:
-            ConfigurationError: a value has the wrong form.
+            ConfigurationError: a value has the wrong form, or the home cannot be used. DiskFull: no room for the home.
         """
         env = os.environ if environ is None else environ
         home = Path(env.get("SWEMILL_HOME") or CHECKOUT / ".swemill").absolute()
@@ -175,7 +176,8 @@ def _database_url(env: Mapping[str, str]) -> str | None:
         raise ConfigurationError(f"SWEMILL_DATABASE_URL cannot be read; {wanted}") from None
     if parts.scheme not in ("postgresql", "postgresql+psycopg2") or "://" not in url:
         raise ConfigurationError(f"SWEMILL_DATABASE_URL is no PostgreSQL URL; {wanted}")
-    return url
+    # Without a driver SQLAlchemy takes another one than ours, which is not installed.
+    return f"postgresql+psycopg2://{url.partition('://')[2]}"
 
 
 def _default_postgres_dir(home: Path) -> Path:
@@ -190,12 +192,21 @@ def _default_postgres_dir(home: Path) -> Path:
 def _installation(home: Path) -> str:
     """A random mark of this home, made on first use: whole or not at all, since two may be first at once."""
     mark = home / "installation"
-    if not mark.exists():
-        token = secrets.token_hex(6)
-        home.mkdir(parents=True, exist_ok=True)
-        draft = home / f".installation.{token}"
-        draft.write_text(token)
-        with contextlib.suppress(FileExistsError):
-            mark.hardlink_to(draft)
-        draft.unlink()
-    return mark.read_text()
+    try:
+        if not mark.exists():
+            token = secrets.token_hex(6)
+            home.mkdir(parents=True, exist_ok=True)
+            draft = home / f".installation.{token}"
+            try:
+                draft.write_text(token)
+                with contextlib.suppress(FileExistsError):
+                    mark.hardlink_to(draft)
+            finally:
+                draft.unlink(missing_ok=True)
+        return mark.read_text()
+    except OSError as cause:
+        if cause.errno == errno.ENOSPC:
+            raise DiskFull(f"no room left in {home}: free some disk space, or set SWEMILL_HOME elsewhere") from cause
+        raise ConfigurationError(
+            f"the folder {home} cannot be used ({cause.strerror}): set SWEMILL_HOME to a folder of yours"
+        ) from cause

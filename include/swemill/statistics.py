@@ -1,6 +1,6 @@
-"""The two estimates that evaluations report, apart from anything that runs: they are easy to get subtly wrong."""
+"""The estimate that evaluations report, apart from anything that runs: it is easy to get subtly wrong."""
 
-from math import comb, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 
@@ -26,16 +26,3 @@ def wilson(successes: int, total: int, *, z: float = 1.959963984540054) -> Inter
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == total else min(1.0, centre + half)
     return Interval(low, high)
-
-
-def pass_at_k(attempts: int, successes: int, k: int) -> float:
-    """Unbiased estimate of the chance that at least one of ``k`` attempts succeeds, from ``attempts`` observed ones.
-
-    ``1 - C(attempts - successes, k) / C(attempts, k)``. Raises ValueError unless 0 <= successes <= attempts and
-    1 <= k <= attempts: with fewer attempts than ``k`` there is no unbiased estimate.
-    """
-    if not 0 <= successes <= attempts:
-        raise ValueError(f"{successes} successes of {attempts} attempts")
-    if not 1 <= k <= attempts:
-        raise ValueError(f"pass@{k} needs at least {k} attempts, there are {attempts}")
-    return 1.0 - comb(attempts - successes, k) / comb(attempts, k)

@@ -51,7 +51,7 @@ class Mill:
     @cached_property
     def engine(self) -> SandboxEngine:
         """Hardened containers."""
-        from swemill.adapters.docker.sandbox import DockerSandboxEngine
+        from swemill.adapters.docker.engine import DockerSandboxEngine
 
         return DockerSandboxEngine(self._docker, runtime=self.settings.sandbox_runtime, store=self.store.identity())
 

@@ -87,7 +87,7 @@ class SandboxOperator(DockerOperator):
 
     def on_kill(self) -> None:
         """Remove this task's container when the task is stopped from the UI or has run out of time."""
-        from swemill.adapters.docker.sandbox import remove_own
+        from swemill.adapters.docker.engine import remove_own
 
         if self._client is not None:
             remove_own(self._client)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from swemill.stages import rollout as stage
 from swemill.stages.rollout import rollout
 from swemill.values import (
     AgentResult,
-    BaseInference,
     ExecResult,
     InstanceSpec,
     Limits,
@@ -34,20 +32,17 @@ from swemill.values import (
     PolicySpec,
     RolloutResult,
     SandboxSpec,
-    StatementSource,
 )
+from tests.contract.mean_repository import BROKEN, FIX
+from tests.instances import INSTANCE
+from tests.unit.git_work_tree import commit_files, git, head
 
 CANARY = "sk-canary-4f1d2c9b8a7e"
 QUICK = Patience(pauses=(0.05, 0.05), longest_pause=2, call_seconds=5)
 FIXED = b"def mean(xs):\n    return sum(xs) / len(xs)\n"
-GOLD = b"""\
-diff --git a/calc.py b/calc.py
---- a/calc.py
-+++ b/calc.py
-@@ -1,2 +1,2 @@
- def mean(xs):
--    return sum(xs)
-+    return sum(xs) / len(xs)
+GOLD = (
+    FIX
+    + b"""\
 diff --git a/docs/new.md b/docs/new.md
 new file mode 100644
 --- /dev/null
@@ -55,43 +50,20 @@ new file mode 100644
 @@ -0,0 +1 @@
 +END_OF_PATCH
 """
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+)
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "testbed"
-    folder.mkdir()
-    (folder / "calc.py").write_bytes(b"def mean(xs):\n    return sum(xs)\n")
-    (folder / ".gitignore").write_text("build/\n")
-    _git(folder, "init", "-q")
-    _git(folder, "add", "-A")
-    _git(folder, "commit", "-qm", "base")
+    commit_files(folder, {"calc.py": BROKEN, ".gitignore": "build/\n"})
     return folder
 
 
 @pytest.fixture
 def instance(repository: Path) -> InstanceSpec:
-    return InstanceSpec(
-        instance_id="o__calc-1",
-        repository="o/calc",
-        forge="archive",
-        number=1,
-        base_commit=_git(repository, "rev-parse", "HEAD"),
-        base_committed_at=datetime(2024, 1, 1, tzinfo=UTC),
-        patch=GOLD,
-        test_patch=b"",
-        problem_statement="mean() does not divide. {{ 7 * 7 }}",
-        hints_text="",
-        statement_source=StatementSource.ISSUE,
-        base_inference=BaseInference.MERGE,
-        created_at=datetime(2024, 1, 2, tzinfo=UTC),
-    )
+    statement = "mean() does not divide. {{ 7 * 7 }}"
+    return replace(INSTANCE, base_commit=head(repository), patch=GOLD, problem_statement=statement)
 
 
 Roll = Callable[..., RolloutResult]
@@ -134,9 +106,9 @@ def test_oracle_submits_and_its_diff_is_the_gold_patch(roll: Roll, repository: P
     agent = result.agent
     assert (agent.exit_status, agent.reason, agent.calls, agent.dollars) == ("Submitted", None, 4, 0.0)
     assert (repository / "calc.py").read_bytes() == FIXED
-    _git(repository, "stash", "-qu")
+    git(repository, "stash", "-qu")
     (repository.parent / "p").write_bytes(result.patch)
-    _git(repository, "apply", "../p")
+    git(repository, "apply", "../p")
     assert (repository / "calc.py").read_bytes() == FIXED
     assert (repository / "docs" / "new.md").read_text() == "END_OF_PATCH\n"
     assert b"patch.txt" not in result.patch
@@ -158,8 +130,8 @@ def test_the_transcript_is_plain_openai_chat_and_fit_for_training(roll: Roll) ->
 
 def test_the_same_rollout_twice_gives_the_same_transcript_but_for_the_repository(roll: Roll, repository: Path) -> None:
     first = roll("oracle").agent.messages
-    _git(repository, "reset", "-q", "--hard")
-    _git(repository, "clean", "-qfdx")
+    git(repository, "reset", "-q", "--hard")
+    git(repository, "clean", "-qfdx")
     assert roll("oracle").agent.messages == first
 
 
@@ -214,7 +186,7 @@ def test_time_limit_interrupts_a_slow_model_and_a_slow_command(
 
     policy = PolicySpec(name="x", agent="a", model="fault-loop", provider="scripted", minutes=0.02)
     with LiteLlmGateway(provider_keys={}).open(policy, instance) as endpoint:
-        ended = MiniSweAgent().run(instance, policy, endpoint, SlowSandbox())  # type: ignore[arg-type]
+        ended = MiniSweAgent().run(instance, policy, endpoint, SlowSandbox())
     assert ended.reason is Reason.TIME_LIMIT
 
 
@@ -225,7 +197,7 @@ def test_a_sandbox_that_its_command_ended_ends_the_rollout(instance: InstanceSpe
 
     policy = PolicySpec(name="x", agent="a", model="fault-loop", provider="scripted")
     with LiteLlmGateway(provider_keys={}).open(policy, instance) as endpoint:
-        ended = MiniSweAgent().run(instance, policy, endpoint, EndedSandbox())  # type: ignore[arg-type]
+        ended = MiniSweAgent().run(instance, policy, endpoint, EndedSandbox())
     assert (ended.reason, ended.calls) == (Reason.AGENT_CRASHED, 1)
     assert "out of memory" in ended.detail
 
@@ -366,10 +338,10 @@ def test_what_the_image_held_before_is_not_the_agents(roll: Roll, repository: Pa
 
 def test_binary_files_and_deletions_survive(roll: Roll, repository: Path, instance: InstanceSpec) -> None:
     patch = roll("idle", agent=_Vandal("rm calc.py; printf 'a\\0\\377b' > logo.bin")).patch
-    _git(repository, "reset", "-q", "--hard")
-    _git(repository, "clean", "-qfdx")
+    git(repository, "reset", "-q", "--hard")
+    git(repository, "clean", "-qfdx")
     (repository.parent / "p").write_bytes(patch)
-    _git(repository, "apply", "../p")
+    git(repository, "apply", "../p")
     assert not (repository / "calc.py").exists()
     assert (repository / "logo.bin").read_bytes() == b"a\0\xffb"
 

@@ -16,23 +16,22 @@ import pytest
 from swemill.adapters.docker.base_image import BaseImageConfig, BaseImages
 from swemill.adapters.docker.builder import DockerBuilder
 from swemill.adapters.docker.client import connect
-from swemill.adapters.docker.sandbox import DockerSandboxEngine
+from swemill.adapters.docker.engine import DockerSandboxEngine
 from swemill.environment import plan
 from swemill.errors import ForgeUnavailable, SandboxUnavailable
 from swemill.reasons import Reason
 from swemill.settings import Settings
 from swemill.stages.install import InstallConfig, build_loss, install
 from swemill.values import (
-    BaseInference,
     BuildPlan,
     Installed,
-    InstanceSpec,
     Limits,
     Loss,
     SandboxSpec,
-    StatementSource,
     Strategy,
 )
+from tests.instances import INSTANCE
+from tests.unit.git_work_tree import commit_files
 
 pytestmark = pytest.mark.docker
 
@@ -48,27 +47,13 @@ PROJECT = {
 }
 
 
-INSTANCE = InstanceSpec(
-    instance_id="tiny__tiny-1",
+TINY = replace(
+    INSTANCE,
     repository="tiny/tiny",
-    forge="test",
-    number=1,
-    base_commit="",
+    instance_id="tiny__tiny-1",
     base_committed_at=datetime(2023, 6, 1, tzinfo=UTC),
-    patch=b"",
-    test_patch=b"",
-    problem_statement="",
-    hints_text="",
-    statement_source=StatementSource.ISSUE,
-    base_inference=BaseInference.MERGE,
-    created_at=datetime(2023, 6, 2, tzinfo=UTC),
     version="3.1.4",
 )
-
-
-@pytest.fixture(scope="module")
-def api():
-    return connect(SETTINGS.docker_host)
 
 
 @pytest.fixture(scope="module")
@@ -179,27 +164,20 @@ def test_a_missing_base_is_infrastructure(builder: DockerBuilder, tag) -> None:
 # --- installations ---
 
 
-def commit(folder: Path, files: Mapping[str, str]) -> str:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
-    for command in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-qm", "state"]):
-        subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)
-    head = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    return head.stdout.strip()
-
-
 def snapshot(folder: Path, target: Path) -> bytes:
     subprocess.run(["git", "clone", "-q", "--bare", "--depth=1", f"file://{folder}", str(target)], check=True)
+    return packed(target)
+
+
+def packed(repository: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(target, "repo.git")
+        archive.add(repository, "repo.git")
     return buffer.getvalue()
 
 
 def attempt(api, builder, base_commit: str, tar: bytes, tag: str, *, strategy: Strategy = Strategy.UNIFIED):
-    instance = replace(INSTANCE, base_commit=base_commit)
+    instance = replace(TINY, base_commit=base_commit)
     spec = SandboxSpec(
         name=tag.replace("/", "-").replace(":", "-"),
         image="",
@@ -221,7 +199,7 @@ def attempt(api, builder, base_commit: str, tar: bytes, tag: str, *, strategy: S
 
 
 def test_an_installed_environment_holds_the_base_commit_and_nothing_else(api, builder, tag, tmp_path: Path) -> None:
-    base = commit(tmp_path / "tiny", PROJECT)
+    base = commit_files(tmp_path / "tiny", PROJECT)
     name = tag("tiny")
     result = attempt(
         api, builder, base, snapshot(tmp_path / "tiny", tmp_path / "tiny.git"), name, strategy=Strategy.DATED
@@ -261,7 +239,7 @@ CONFLICT = "from setuptools import setup\nsetup(name='c', py_modules=[], install
 def test_a_project_that_does_not_install_is_lost_with_its_reason(
     api, builder, tag, tmp_path: Path, setup: str, reason: Reason
 ) -> None:
-    base = commit(tmp_path / "bad", {"setup.py": setup})
+    base = commit_files(tmp_path / "bad", {"setup.py": setup})
     result = attempt(api, builder, base, snapshot(tmp_path / "bad", tmp_path / "bad.git"), tag(f"lost-{reason}"))
     assert isinstance(result, Loss)
     assert result.reason == reason
@@ -269,10 +247,10 @@ def test_a_project_that_does_not_install_is_lost_with_its_reason(
 
 
 def test_a_silent_package_index_is_infrastructure(builder, tag, tmp_path: Path) -> None:
-    base = commit(tmp_path / "tiny", PROJECT)
+    base = commit_files(tmp_path / "tiny", PROJECT)
     tar = snapshot(tmp_path / "tiny", tmp_path / "tiny.git")
     good = plan(
-        replace(INSTANCE, base_commit=base),
+        replace(TINY, base_commit=base),
         tar,
         strategy=Strategy.UNIFIED,
         base=builder.base(),
@@ -287,12 +265,9 @@ def test_a_silent_package_index_is_infrastructure(builder, tag, tmp_path: Path) 
 
 
 def test_a_snapshot_with_other_commits_is_refused(api, builder, tag, tmp_path: Path) -> None:
-    base = commit(tmp_path / "leak", PROJECT)
-    commit(tmp_path / "leak", {"tiny/future.py": "FIX = 1\n"})
+    base = commit_files(tmp_path / "leak", PROJECT)
+    commit_files(tmp_path / "leak", {"tiny/future.py": "FIX = 1\n"})
     subprocess.run(["git", "clone", "-q", "--bare", str(tmp_path / "leak"), str(tmp_path / "leak.git")], check=True)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(tmp_path / "leak.git", "repo.git")
-    result = attempt(api, builder, base, buffer.getvalue(), tag("leak"))
+    result = attempt(api, builder, base, packed(tmp_path / "leak.git"), tag("leak"))
     assert isinstance(result, Loss)
     assert "more than the base commit" in result.detail

@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import openai
 import pytest
@@ -15,28 +15,12 @@ from swemill.adapters.scripted_answers import SUBMIT
 from swemill.adapters.scripted_provider import scripted_provider
 from swemill.errors import ConfigurationError
 from swemill.settings import CHECKOUT
-from swemill.values import BaseInference, InstanceSpec, PolicySpec, StatementSource
+from swemill.values import PolicySpec
+from tests.instances import INSTANCE
 
 PATCH = b"--- a/calc.py\n+++ b/calc.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
+PATCHED = replace(INSTANCE, patch=PATCH)
 TOOL = {"type": "function", "function": {"name": "bash", "parameters": {"type": "object", "properties": {}}}}
-
-
-def _instance(patch: bytes = PATCH) -> InstanceSpec:
-    return InstanceSpec(
-        instance_id="o__r-1",
-        repository="o/r",
-        forge="archive",
-        number=1,
-        base_commit="0" * 40,
-        base_committed_at=datetime(2024, 1, 1, tzinfo=UTC),
-        patch=patch,
-        test_patch=b"",
-        problem_statement="x should be 2",
-        hints_text="",
-        statement_source=StatementSource.ISSUE,
-        base_inference=BaseInference.MERGE,
-        created_at=datetime(2024, 1, 2, tzinfo=UTC),
-    )
 
 
 def _policy(model: str, provider: str = "scripted") -> PolicySpec:
@@ -45,7 +29,7 @@ def _policy(model: str, provider: str = "scripted") -> PolicySpec:
 
 def test_real_provider_gets_its_own_key_and_no_base_url() -> None:
     gateway = LiteLlmGateway(provider_keys={"OPENAI_API_KEY": "sk-one", "GEMINI_API_KEY": "two"})
-    with gateway.open(_policy("gemini/gemini-2.5-pro", "GEMINI_API_KEY"), _instance()) as endpoint:
+    with gateway.open(_policy("gemini/gemini-2.5-pro", "GEMINI_API_KEY"), PATCHED) as endpoint:
         assert (endpoint.model, endpoint.base_url, endpoint.api_key) == ("gemini/gemini-2.5-pro", None, "two")
         assert "two" not in repr(endpoint)
 
@@ -54,7 +38,7 @@ def test_missing_key_names_the_variable() -> None:
     policy = _policy("openai/gpt-4.1", "OPENAI_API_KEY")
     with (
         pytest.raises(ConfigurationError, match="OPENAI_API_KEY"),
-        LiteLlmGateway(provider_keys={}).open(policy, _instance()),
+        LiteLlmGateway(provider_keys={}).open(policy, PATCHED),
     ):
         pass
 
@@ -62,13 +46,13 @@ def test_missing_key_names_the_variable() -> None:
 def test_unknown_script_names_those_there_are() -> None:
     with (
         pytest.raises(ConfigurationError, match="oracle, idle"),
-        LiteLlmGateway(provider_keys={}).open(_policy("x"), _instance()),
+        LiteLlmGateway(provider_keys={}).open(_policy("x"), PATCHED),
     ):
         pass
 
 
 def test_oracle_replays_the_patch_turn_by_turn_and_streams_the_same() -> None:
-    with LiteLlmGateway(provider_keys={}).open(_policy("oracle"), _instance()) as endpoint:
+    with LiteLlmGateway(provider_keys={}).open(_policy("oracle"), PATCHED) as endpoint:
         client = openai.OpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0)
         assert {"oracle", "idle"} <= {model.id for model in client.models.list()}
         messages: list[dict[str, object]] = [{"role": "user", "content": "fix it"}]

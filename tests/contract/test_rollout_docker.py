@@ -1,48 +1,31 @@
 """A rollout in a real hardened container, with the old git of the default base image."""
 
-import io
-import subprocess
-import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from swemill.adapters.docker.builder import DockerBuilder
-from swemill.adapters.docker.client import connect
-from swemill.adapters.docker.sandbox import DockerSandboxEngine
 from swemill.adapters.gateway import LiteLlmGateway
 from swemill.adapters.miniswe import MiniSweAgent
 from swemill.ports import RunningSandbox, SandboxEngine
 from swemill.reasons import Reason
-from swemill.settings import Settings
 from swemill.stages.rollout import rollout
 from swemill.values import (
     AgentResult,
-    BaseInference,
-    BuildPlan,
     InstanceSpec,
     Limits,
     ModelEndpoint,
     PolicySpec,
     RolloutResult,
     SandboxSpec,
-    StatementSource,
 )
+from tests.contract.conftest import BuildTestbed
+from tests.contract.mean_repository import BROKEN, FIX
+from tests.instances import INSTANCE
+from tests.unit.git_work_tree import commit_files, head
 
 pytestmark = pytest.mark.docker
 
-PATCH = b"""\
-diff --git a/calc.py b/calc.py
---- a/calc.py
-+++ b/calc.py
-@@ -1,2 +1,2 @@
- def mean(xs):
--    return sum(xs)
-+    return sum(xs) / len(xs)
-"""
 FILLER = 40_000
 """Lines added to the second patch: it is larger than one argument of a command may be."""
 SPEC = SandboxSpec(
@@ -58,66 +41,19 @@ SPEC = SandboxSpec(
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("origin") / "repository"
-    folder.mkdir()
-    (folder / "calc.py").write_text("def mean(xs):\n    return sum(xs)\n")
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    commit_files(folder, {"calc.py": BROKEN})
     (folder / "generated.py").write_text("left by the installation\n")
     return folder
 
 
 @pytest.fixture(scope="module")
-def image(repository: Path) -> str:
-    settings = Settings.load()
-    builder = DockerBuilder(connect(settings.docker_host), settings=settings)
-    plan = BuildPlan(
-        dockerfile=f"FROM {builder.base().reference}\nADD testbed.tar /opt/testbed\n",
-        context={"testbed.tar": _tar(repository)},
-        tag="swemill/test-rollout:1",
-        timeout=300,
-    )
-    result = builder.build(plan)
-    assert result.image, result.log
-    return result.image
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[SandboxEngine]:
-    client = connect(Settings.load().docker_host)
-    yield DockerSandboxEngine(client)
-    client.close()
+def image(repository: Path, build_testbed: BuildTestbed) -> str:
+    return build_testbed(repository, "swemill/test-rollout:1")
 
 
 @pytest.fixture
 def instance(repository: Path) -> InstanceSpec:
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, check=True, capture_output=True, text=True)
-    return InstanceSpec(
-        instance_id="o__calc-1",
-        repository="o/calc",
-        forge="archive",
-        number=1,
-        base_commit=head.stdout.strip(),
-        base_committed_at=datetime(2024, 1, 1, tzinfo=UTC),
-        patch=PATCH,
-        test_patch=b"",
-        problem_statement="mean() does not divide.",
-        hints_text="",
-        statement_source=StatementSource.ISSUE,
-        base_inference=BaseInference.MERGE,
-        created_at=datetime(2024, 1, 2, tzinfo=UTC),
-    )
-
-
-def _tar(folder: Path) -> bytes:
-    def owned(info: tarfile.TarInfo) -> tarfile.TarInfo:
-        info.uid = info.gid = 1000
-        return info
-
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(folder, arcname=".", filter=owned)
-    return buffer.getvalue()
+    return replace(INSTANCE, base_commit=head(repository), patch=FIX)
 
 
 class _Commands:
@@ -162,8 +98,8 @@ def test_oracle_resolves_and_idle_leaves_nothing(engine: SandboxEngine, image: s
 
 
 def test_a_patch_larger_than_an_argument_arrives(engine: SandboxEngine, image: str, instance: InstanceSpec) -> None:
-    head = f"diff --git a/big b/big\nnew file mode 100644\n--- /dev/null\n+++ b/big\n@@ -0,0 +1,{FILLER} @@\n".encode()
-    large = head + b"".join(b"+%d\n" % number for number in range(FILLER))
+    top = f"diff --git a/big b/big\nnew file mode 100644\n--- /dev/null\n+++ b/big\n@@ -0,0 +1,{FILLER} @@\n".encode()
+    large = top + b"".join(b"+%d\n" % number for number in range(FILLER))
     result = _roll(engine, image, replace(instance, patch=large), "oracle")
     assert result.agent.reason is None
     assert b"\n+39999\n" in result.patch

@@ -13,8 +13,8 @@ import pytest
 
 from swemill.adapters.docker.base_image import BaseImageConfig, BaseImages
 from swemill.adapters.docker.client import connect
+from swemill.adapters.docker.engine import DockerSandboxEngine
 from swemill.adapters.docker.policy import container_arguments
-from swemill.adapters.docker.sandbox import DockerSandboxEngine
 from swemill.adapters.fake_sandbox import FakeSandboxEngine
 from swemill.errors import ConfigurationError, SandboxUnavailable
 from swemill.ports import RunningSandbox, SandboxEngine
@@ -23,11 +23,6 @@ from swemill.values import Limits, SandboxSpec
 
 SMALL = Limits(memory_bytes=256 << 20, cpus=1.0, pids=64, disk_bytes=64 << 20, wall_clock=300)
 docker_only = pytest.mark.docker
-
-
-@pytest.fixture(scope="session")
-def api():
-    return connect(Settings.load().docker_host)
 
 
 @pytest.fixture(scope="session")

@@ -1,30 +1,22 @@
 """Validation and judging in real containers: what only a real sandbox can show (limits, users, no network)."""
 
-import io
-import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from swemill.adapters.docker.builder import DockerBuilder
-from swemill.adapters.docker.client import connect
-from swemill.adapters.docker.sandbox import DockerSandboxEngine
 from swemill.ports import SandboxEngine
 from swemill.reasons import Reason
-from swemill.settings import Settings
 from swemill.stages.judge import JudgeConfig, judge
 from swemill.stages.validate import ValidateConfig, validate
-from swemill.values import BuildPlan, InstanceSpec, Limits, Loss, SandboxSpec, Validated, Verdict
+from swemill.values import InstanceSpec, Limits, Loss, SandboxSpec, Validated, Verdict
+from tests.contract.conftest import BuildTestbed
 from tests.unit.shapes_of_repositories import BASE, FAIL_TO_PASS, FIXED, NEW_TESTS, PASS_TO_PASS, Repository
 
 pytestmark = pytest.mark.docker
 
-DOCKERFILE = """FROM {base}
+INSTALL = """\
 RUN . /etc/swemill/build.env \\
  && uv venv --quiet /opt/venv && uv pip install --quiet --python /opt/venv pytest pytest-xdist
-ADD testbed.tar /opt/testbed
 """
 SPEC = SandboxSpec(
     name="swemill-test-validate",
@@ -43,36 +35,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[SandboxEngine]:
-    client = connect(Settings.load().docker_host)
-    yield DockerSandboxEngine(client)
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def image(repository: Repository) -> str:
-    settings = Settings.load()
-    builder = DockerBuilder(connect(settings.docker_host), settings=settings)
-    plan = BuildPlan(
-        dockerfile=DOCKERFILE.format(base=builder.base().reference),
-        context={"testbed.tar": _tar(repository.root)},
-        tag="swemill/test-validate:1",
-        timeout=300,
-    )
-    result = builder.build(plan)
-    assert result.image, result.log
-    return result.image
-
-
-def _tar(folder: Path) -> bytes:
-    def owned(info: tarfile.TarInfo) -> tarfile.TarInfo:
-        info.uid = info.gid = 1000
-        return info
-
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(folder, arcname=".", filter=owned)
-    return buffer.getvalue()
+def image(repository: Repository, build_testbed: BuildTestbed) -> str:
+    return build_testbed(repository.root, "swemill/test-validate:1", steps=INSTALL)
 
 
 def validated(engine: SandboxEngine, image: str, instance: InstanceSpec, timeout: float = 60) -> Validated | Loss:

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from swemill.models import Attempt, Environment, Evaluation, Judgement, Release, Rollout, TrainingRun, Validation
-from swemill.store.report import fact_counts
 from swemill.wiring import Mill
 from tests.dags.conftest import RunDag
 from tests.dags.tiny_archive import TinyArchive
+from tests.fact_counts import fact_counts
 
 pytestmark = [pytest.mark.airflow, pytest.mark.docker, pytest.mark.postgres]
 

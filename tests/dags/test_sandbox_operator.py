@@ -28,7 +28,7 @@ SOCKET = "/var/run/docker.sock"
 # A task as Airflow's runner drives it: SIGTERM calls on_kill from inside whatever the task is just doing.
 _STOPPABLE = """
 import signal, sys
-from swemill.adapters.docker.sandbox import DockerSandboxEngine
+from swemill.adapters.docker.engine import DockerSandboxEngine
 from swemill.values import Limits, SandboxSpec
 from swemill_airflow.sandbox_operator import SandboxOperator
 

@@ -10,8 +10,9 @@ from swemill.errors import AlreadyClaimed, DiskFull, SandboxUnavailable, StoreUn
 from swemill.jobs.perform import Outcome, perform, sandbox_spec
 from swemill.models import Attempt, Incident
 from swemill.reasons import Reason, Stage
-from swemill.store.report import fact_counts, incidents
+from swemill.store.report import incidents
 from swemill.values import Loss
+from tests.fact_counts import fact_counts
 from tests.store.history import work
 
 pytestmark = pytest.mark.postgres

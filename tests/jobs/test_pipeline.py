@@ -15,6 +15,7 @@ from swemill.reasons import Stage
 from swemill.store import report
 from swemill.store.pending import load_instance, load_rollout
 from swemill.values import RepositoryRecord, Strategy
+from tests.fact_counts import fact_counts
 from tests.jobs.local_mill import ID, LocalMill, archive, local_mill, record
 from tests.unit.shapes_of_repositories import FAIL_TO_PASS, PASS_TO_PASS
 
@@ -42,7 +43,7 @@ def validated(harvested: LocalMill) -> LocalMill:
 
 def facts(mill: LocalMill) -> dict[str, int]:
     with mill.store.session() as session:
-        return report.fact_counts(session)
+        return fact_counts(session)
 
 
 def commit_of(mill: LocalMill) -> str:

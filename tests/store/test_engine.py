@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from swemill.errors import AlreadyClaimed, ConfigurationError, StoreUnavailable
+from swemill.errors import AlreadyClaimed, ConfigurationError, DiskFull, StoreUnavailable
 from swemill.models import Base
 from swemill.store import Store
 from swemill.store.engine import MIGRATIONS
@@ -95,6 +95,17 @@ def test_a_server_that_breaks_the_connection_is_infrastructure(database):
         end_ourselves()
     with pytest.raises(StoreUnavailable, match="claiming work"), Store(f"{database}x").claim(KEYS[0]):
         pass
+
+
+def test_a_server_without_room_says_so_and_shows_no_data(database):
+    full = text("DO $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$ -- of a repository")
+    with (
+        pytest.raises(DiskFull, match=r"no space .*free some disk space") as raised,
+        Store(database).session() as session,
+    ):
+        session.execute(full)
+    assert "repository" not in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("key", KEYS)

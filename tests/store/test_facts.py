@@ -18,8 +18,8 @@ from swemill.store.facts import (
     record_incident,
     recorded,
 )
-from swemill.store.report import fact_counts
 from swemill.values import PullRequestRecord, RepositoryRecord
+from tests.fact_counts import fact_counts
 from tests.store.history import AT, POLICY, work
 
 pytestmark = pytest.mark.postgres

@@ -28,6 +28,21 @@ def write(root: Path, files: Mapping[bytes, bytes | None]) -> None:
             path.write_bytes(data)
 
 
+def commit_files(root: Path, files: Mapping[str, str]) -> str:
+    """Write text files below ``root``, a repository from then on, commit all that lies there and return the sha."""
+    root.mkdir(parents=True, exist_ok=True)
+    write(root, {os.fsencode(name): text.encode() for name, text in files.items()})
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "state")
+    return head(root)
+
+
+def head(root: Path) -> str:
+    """The sha of the commit that is checked out."""
+    return git(root, "rev-parse", "HEAD").decode().strip()
+
+
 class WorkTree:
     """A repository with a branch ``main``. Every commit is an hour after the one before."""
 

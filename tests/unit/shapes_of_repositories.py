@@ -1,10 +1,11 @@
 """A small git repository with a bug, its fix and its test, for the tests of validation and judging."""
 
-import subprocess
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
-from swemill.values import BaseInference, InstanceSpec, Limits, SandboxSpec, StatementSource
+from swemill.values import InstanceSpec, Limits, SandboxSpec
+from tests.instances import INSTANCE
+from tests.unit.git_work_tree import git, head
 
 BASE = {
     "calc.py": "def add(a, b):\n    return a - b\n\n\ndef one():\n    return 1\n",
@@ -35,10 +36,10 @@ class Repository:
         self.root = root
         root.mkdir(parents=True)
         self._put(BASE if files is None else files)
-        self._git("init", "-q")
+        self._git("init", "-q", "-b", "main")
         self._git("add", "-A", "-f")
         self._git("commit", "-q", "-m", "base")
-        self.commit = self._git("rev-parse", "HEAD").decode().strip()
+        self.commit = head(root)
 
     def diff(self, changes: dict[str, str | None]) -> bytes:
         """The git diff of some changes (None deletes), which are undone again."""
@@ -55,21 +56,12 @@ class Repository:
         self, *, fix: dict[str, str | None] | None = None, tests: dict[str, str | None] | None = None
     ) -> InstanceSpec:
         """The repository's bug as an instance."""
-        moment = datetime(2024, 1, 1, tzinfo=UTC)
-        return InstanceSpec(
-            instance_id="owner__calc-1",
-            repository="owner/calc",
-            forge="archive",
-            number=1,
+        return replace(
+            INSTANCE,
             base_commit=self.commit,
-            base_committed_at=moment,
             patch=self.diff({"calc.py": FIXED} if fix is None else fix),
             test_patch=self.diff({"tests/test_calc.py": NEW_TESTS} if tests is None else tests),
             problem_statement="add subtracts",
-            hints_text="",
-            statement_source=StatementSource.ISSUE,
-            base_inference=BaseInference.MERGE,
-            created_at=moment,
         )
 
     def _put(self, files: dict[str, str]) -> None:
@@ -79,8 +71,7 @@ class Repository:
             place.write_text(text)
 
     def _git(self, *arguments: str) -> bytes:
-        identity = ("-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main")
-        return subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True, stdout=subprocess.PIPE).stdout
+        return git(self.root, *arguments)
 
 
 def spec() -> SandboxSpec:

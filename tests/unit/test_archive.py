@@ -1,6 +1,8 @@
 """The archive source: its layout, its pulls files with every kind of damage, and mining without them."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,44 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path, tree: WorkTree) -> No
     with (tmp_path / "archive" / "pulls" / "o__n.jsonl").open("a") as file:
         file.write(json.dumps(record(2)) + "\n")
     assert forge.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    "field, value, cause",
+    [
+        ("number", 2**70, "number: Input should be less than"),
+        ("mergedAt", "9999-12-31T23:59:59-23:59", "mergedAt: .* outside of the years 1 to 9999"),
+        ("mergedAt", "0001-01-01T00:00:00+23:59", "mergedAt: .* outside of the years 1 to 9999"),
+    ],
+)
+def test_values_that_no_database_holds_are_named_and_the_others_go_on(
+    tmp_path: Path, tree: WorkTree, field: str, value: Any, cause: str
+) -> None:
+    bad, good = pulls(archive(tmp_path, tree, [{**record(1), field: value}, record(2)]))
+    assert isinstance(bad, Malformed)
+    assert bad.drop.reason is Reason.MALFORMED_RECORD
+    assert re.search(cause, bad.drop.detail)
+    assert isinstance(good, PullRequestRecord)
+    assert good.number == 2
+
+
+def test_numbers_too_large_for_any_forge_are_not_mined(tmp_path: Path, tree: WorkTree) -> None:
+    tree.commit(f"Fix (#{'9' * 5000})", a="2\n")
+    tree.commit("Fix (#7)", a="3\n")
+    (only,) = pulls(archive(tmp_path, tree))
+    assert isinstance(only, PullRequestRecord)
+    assert only.number == 7
+
+
+def test_file_names_that_are_no_text_are_spelled_in_one_line(tmp_path: Path, tree: WorkTree) -> None:
+    forge = archive(tmp_path, tree)
+    folder = tmp_path / "archive" / "repos" / "o"
+    os.mkdir(os.fsencode(folder) + b"/caf\xe9.git")  # noqa: PTH102 (pathlib takes no bytes)
+    (folder / "a\nb.git").mkdir()
+    assert len(forge.fingerprint()) == 64
+    line_end, not_text, good = forge.repositories()
+    assert isinstance(line_end, Malformed)
+    assert isinstance(not_text, Malformed)
+    assert (line_end.where, not_text.where) == (r"repos/o/a\nb.git", r"repos/o/caf\udce9.git")
+    assert "no forge allows" in not_text.drop.detail
+    assert isinstance(good, RepositoryRecord)

@@ -87,10 +87,20 @@ def test_a_database_that_is_down_is_infrastructure(swemill, monkeypatch):
     monkeypatch.setenv("SWEMILL_DATABASE_URL", "postgresql+psycopg2://me:hunter2@127.0.0.1:1/swemill")
     ended = swemill("funnel")
     assert ended.code == 3
-    assert ended.err.startswith("StoreUnavailable: PostgreSQL at ")
+    assert one_line(ended.err).startswith("StoreUnavailable: PostgreSQL at ")
     assert "cannot be reached" in ended.err
     assert "hunter2" not in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_ctrl_c_says_that_finished_work_is_kept(swemill, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("swemill.cli.inspecting.open_mill", interrupted)
+    ended = swemill("funnel")
+    assert ended.code == 130
+    assert "finished work is kept" in one_line(ended.err)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +119,8 @@ def test_wrong_usage_is_exit_code_two(swemill, arguments):
         (("install", "no__such-1"), "swemill instances"),
         (("judge", "nonsense"), "INSTANCE@POLICY#NUMBER"),
         (("rollout", "o__n-1@oracle"), "INSTANCE@POLICY#NUMBER"),
+        (("rollout", "p__q-2@oracle#0"), "a number from 1"),
+        (("rollout", "p__q-2@oracle#\N{SUPERSCRIPT TWO}"), "INSTANCE@POLICY#NUMBER"),
         (("rollout", "p__q-2@nobody#1"), "no policy is called nobody"),
         (("rollout", "--policy", "nobody"), "no policy is called nobody"),
         (("validate", "o__n-1"), "swemill install o__n-1"),

@@ -9,28 +9,19 @@ import pytest
 
 from swemill.environment import plan
 from swemill.environment.dockerfile import known_version
-from swemill.values import BaseImage, BaseInference, InstanceSpec, StatementSource, Strategy
+from swemill.values import BaseImage, InstanceSpec, Strategy
+from tests.instances import INSTANCE
 
 BASE = BaseImage(reference="swemill/base:test", digest="sha256:0", python="3.9", source="debootstrap")
-INSTANCE = InstanceSpec(
-    instance_id="a__b-1",
-    repository="a/b",
-    forge="archive",
-    number=1,
+DATED = replace(
+    INSTANCE,
     base_commit="a" * 40,
     base_committed_at=datetime(2021, 4, 5, 6, 7, 8, tzinfo=timezone(timedelta(hours=2))),
-    patch=b"",
-    test_patch=b"",
-    problem_statement="",
-    hints_text="",
-    statement_source=StatementSource.ISSUE,
-    base_inference=BaseInference.MERGE,
-    created_at=datetime(2021, 4, 6, tzinfo=UTC),
     version="1.2.3",
 )
 
 
-def planned(strategy: Strategy, instance: InstanceSpec = INSTANCE):
+def planned(strategy: Strategy, instance: InstanceSpec = DATED):
     return plan(instance, b"tar", strategy=strategy, base=BASE, tag="swemill/instance:x", timeout=60)
 
 
@@ -66,7 +57,7 @@ def test_dated_pins_resolution_to_the_base_commit_in_utc() -> None:
 
 
 def test_dated_leaves_back_ends_alone_once_they_can_install_editable() -> None:
-    late = replace(INSTANCE, base_committed_at=datetime(2024, 1, 1, tzinfo=UTC))
+    late = replace(DATED, base_committed_at=datetime(2024, 1, 1, tzinfo=UTC))
     assert "exclude-newer-package" not in tomllib.loads(planned(Strategy.DATED, late).context["uv.toml"].decode())
 
 
@@ -83,10 +74,10 @@ def test_dated_leaves_back_ends_alone_once_they_can_install_editable() -> None:
 )
 def test_a_version_is_used_only_when_it_is_safe(given: str, known: str) -> None:
     assert known_version(given) == known
-    options = planned(Strategy.UNIFIED, replace(INSTANCE, version=given)).context["options.sh"].decode()
+    options = planned(Strategy.UNIFIED, replace(DATED, version=given)).context["options.sh"].decode()
     assert options == f"BASE_COMMIT='{'a' * 40}'\nVERSION='{known}'\n"
 
 
 def test_a_base_commit_that_is_no_object_id_is_refused() -> None:
     with pytest.raises(ValueError, match="no object id"):
-        planned(Strategy.UNIFIED, replace(INSTANCE, base_commit="main'; evil"))
+        planned(Strategy.UNIFIED, replace(DATED, base_commit="main'; evil"))

@@ -27,11 +27,6 @@ def reason(drop: Drop | None) -> Reason | None:
     return drop.reason if drop else None
 
 
-def test_only_merged() -> None:
-    assert filters.not_merged(WHEN) is None
-    assert reason(filters.not_merged(None)) is Reason.NOT_MERGED
-
-
 def test_an_issue_is_asked_for_only_where_there_are_issues() -> None:
     issue = Issue(number=1, title="", body="", created_at=WHEN)
     assert reason(filters.no_linked_issue(pull(StatementSource.ISSUE))) is Reason.NO_LINKED_ISSUE

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from swemill.adapters.git_mirror import BrokenRepository, GitMirror, OutputTooLarge
+from swemill.adapters.git_command import BrokenRepository, OutputTooLarge
+from swemill.adapters.git_mirror import GitMirror
 from swemill.errors import DiskFull, ForgeUnavailable
 from tests.unit.git_work_tree import WorkTree, git
 

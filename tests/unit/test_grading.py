@@ -9,7 +9,7 @@ from swemill.values import TestOutcome, TestReport
 
 def report(outcomes: dict[str, str], **fields: object) -> TestReport:
     kinds = {test: TestOutcome(word) for test, word in outcomes.items()}
-    return TestReport(**{"outcomes": kinds, "collected": len(kinds), "finished": True, **fields})  # type: ignore[arg-type]
+    return TestReport(**{"outcomes": kinds, "collected": len(kinds), "finished": True, **fields})
 
 
 @pytest.mark.parametrize(

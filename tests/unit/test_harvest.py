@@ -87,7 +87,7 @@ class ListedForge:
 
 
 def one(forge: ListedForge, **config: int | bool) -> Candidate | Rejected:
-    (result,) = harvest(forge, config=HarvestConfig(**config))  # type: ignore[arg-type]
+    (result,) = harvest(forge, config=HarvestConfig(**config))
     return result
 
 
@@ -173,7 +173,7 @@ def test_unreadable_records_are_losses_and_the_others_go_on() -> None:
     gone = Malformed(repository="o/x", where="repos/o/x.git", drop=Drop(reason=Reason.MISSING_REPOSITORY))
     results = list(harvest(ListedForge(pulls=[bad, PULL], broken=(gone,)), config=HarvestConfig()))
     assert [type(result) for result in results] == [Rejected, Rejected, Candidate]
-    assert [result.subject for result in results[:2]] == ["repos/o/x.git", "pulls/o__n.jsonl:1"]  # type: ignore[union-attr]
+    assert [result.subject for result in results[:2]] == ["repos/o/x.git", "pulls/o__n.jsonl:1"]
 
 
 def test_an_unreachable_repository_is_told_after_the_others_are_done() -> None:

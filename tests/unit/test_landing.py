@@ -142,7 +142,7 @@ def test_what_is_missing_is_named(history: History) -> None:
         assert isinstance(change, Drop)
         assert change.reason is Reason.MISSING_COMMIT
         assert change.detail
-    assert absent in history.change(absent).detail  # type: ignore[union-attr]
+    assert absent in history.change(absent).detail
 
 
 def test_the_edge_of_a_shallow_mirror_is_a_missing_commit(history: History) -> None:

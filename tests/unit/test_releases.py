@@ -112,6 +112,10 @@ def test_an_index_that_stays_down_is_infrastructure(tmp_path: Path, index: Local
     with pytest.raises(ForgeUnavailable) as caught:
         pulls(forge(tmp_path, index))
     assert "secret" not in str(caught.value)
+    assert "127.0.0.1:9/simple" in str(caught.value)
+    index.url = "somewhere"
+    with pytest.raises(ConfigurationError, match="no https:// address; see PIP_INDEX_URL"):
+        pulls(forge(tmp_path, index))
 
 
 def test_an_index_that_refuses_needs_a_person(tmp_path: Path, index: LocalIndex) -> None:

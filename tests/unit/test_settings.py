@@ -1,11 +1,12 @@
 """Settings: a wrong value names its variable; no secret is shown; the installation's mark is whole."""
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from swemill.errors import ConfigurationError
+from swemill.errors import ConfigurationError, DiskFull
 from swemill.settings import CHECKOUT, Settings
 
 
@@ -105,3 +106,24 @@ def test_two_that_are_first_at_once_agree_on_the_database_folder(load, tmp_path)
     assert len(mark) == 12
     assert folders.pop().parent.name == mark
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["installation"]
+
+
+def test_a_home_that_cannot_be_used_is_said_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="set SWEMILL_HOME to a folder of yours") as raised:
+        Settings.load({"SWEMILL_HOME": str(tmp_path / "file" / "home"), "SWEMILL_POSTGRES_DIR": ""})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_home_on_a_full_disk_is_infrastructure(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(DiskFull, match="free some disk space"):
+        Settings.load({"SWEMILL_HOME": str(tmp_path / "home")})
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_database_url_without_a_driver_gets_ours(load):
+    assert load(SWEMILL_DATABASE_URL="postgresql://u:p@h/d").database_url == "postgresql+psycopg2://u:p@h/d"

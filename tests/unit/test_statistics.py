@@ -1,10 +1,8 @@
-"""Estimates against published values and against brute force."""
-
-from itertools import combinations
+"""The interval against published values."""
 
 import pytest
 
-from swemill.statistics import pass_at_k, wilson
+from swemill.statistics import wilson
 
 
 @pytest.mark.parametrize(
@@ -29,16 +27,3 @@ def test_wilson_of_nothing_says_nothing() -> None:
 def test_wilson_refuses_impossible_counts() -> None:
     with pytest.raises(ValueError, match="no proportion"):
         wilson(3, 2)
-
-
-@pytest.mark.parametrize(
-    ("attempts", "successes", "k"), [(8, 3, 1), (8, 3, 4), (5, 0, 2), (5, 5, 5), (6, 1, 6), (4, 3, 2)]
-)
-def test_pass_at_k_is_the_share_of_subsets_with_a_success(attempts: int, successes: int, k: int) -> None:
-    subsets = list(combinations([True] * successes + [False] * (attempts - successes), k))
-    assert pass_at_k(attempts, successes, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
-
-
-def test_pass_at_k_needs_k_attempts() -> None:
-    with pytest.raises(ValueError, match="needs at least 4"):
-        pass_at_k(3, 1, 4)

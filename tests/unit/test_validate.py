@@ -7,7 +7,7 @@ import pytest
 
 from swemill.reasons import Reason
 from swemill.stages.validate import ValidateConfig, validate
-from swemill.stages.worktree import test_targets as targets_of
+from swemill.stages.worktree import targets_of
 from swemill.testreports import report_from_json
 from swemill.values import InstanceSpec, Loss, Validated
 from tests.unit.local_sandbox import LocalEngine
@@ -21,7 +21,7 @@ def run(repository: Repository, instance: InstanceSpec, **config: object) -> Val
         "sha256:image",
         engine=engine,
         spec=spec(),
-        config=ValidateConfig(**{"test_timeout": 30.0, **config}),  # type: ignore[arg-type]
+        config=ValidateConfig(**{"test_timeout": 30.0, **config}),
     )
     assert all(started.image == "sha256:image" for started in engine.started)
     return result
@@ -179,9 +179,9 @@ def test_what_is_given_to_pytest(changed: list[str], existing: list[str], expect
 def run_again(repository: Repository, instance: InstanceSpec, **config: object) -> Validated | Loss:
     """``run`` in a second work folder."""
     engine = LocalEngine(repository.root, repository.root.parent / "work2")
-    settings = ValidateConfig(**{"test_timeout": 30.0, **config})  # type: ignore[arg-type]
+    settings = ValidateConfig(**{"test_timeout": 30.0, **config})
     return validate(instance, "sha256:image", engine=engine, spec=spec(), config=settings)
 
 
 def _with(instance: InstanceSpec, **fields: bytes) -> InstanceSpec:
-    return replace(instance, **fields)  # type: ignore[arg-type]
+    return replace(instance, **fields)

@@ -9,11 +9,13 @@ Without a pulls file, pull requests are mined from the default branch (see ``min
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from swemill.adapters.git_mirror import BrokenRepository, GitMirror
+from swemill.adapters.git_command import BrokenRepository
+from swemill.adapters.git_mirror import GitMirror
 from swemill.adapters.graphql_pulls import NotMerged, UnreadablePull, parse_pull_request
 from swemill.adapters.landing import landed_change
 from swemill.adapters.mined_pulls import mine
@@ -44,7 +46,8 @@ class Archive:
             for path in sorted(path for folder in ("repos", "pulls") for path in (self._root / folder).rglob("*")):
                 if path.is_file():
                     status = path.stat()
-                    digest.update(f"{path.relative_to(self._root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+                    name = os.fsencode(path.relative_to(self._root))
+                    digest.update(name + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
     def repositories(self) -> Iterator[RepositoryRecord | Malformed]:
@@ -141,4 +144,10 @@ def _pulls_name(repository: str) -> str:
 
 
 def _malformed(repository: str, where: str, reason: Reason, detail: str) -> Malformed:
-    return Malformed(repository=repository, where=where, drop=Drop(reason=reason, detail=detail))
+    drop = Drop(reason=reason, detail=_spelled(detail))
+    return Malformed(repository=_spelled(repository), where=_spelled(where), drop=drop)
+
+
+def _spelled(text: str) -> str:
+    """File names may hold line ends and bytes that are no text: the place must be one line that can be stored."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -5,7 +5,7 @@ row that points at a blob is written after it.
 """
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 import fsspec
@@ -41,7 +41,7 @@ class FsspecBlobs:
                 return key
             self._fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
             if isinstance(self._fs, LocalFileSystem):
-                self._write_local(path, data)
+                _write_local(Path(path), data)
             else:  # an object store's upload is atomic by itself
                 self._fs.pipe_file(path, data)
         return key
@@ -61,21 +61,21 @@ class FsspecBlobs:
     def _path(self, key: str) -> str:
         return str(self._root / key[:2] / key)
 
-    def _write_local(self, path: str, data: bytes) -> None:
-        temporary = f"{path}.{uuid4().hex}.tmp"
-        try:
-            with open(temporary, "wb") as file:  # noqa: PTH123 (fsspec paths are strings)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)  # noqa: PTH105
-            _sync_folder(os.path.dirname(path))  # noqa: PTH120
-        finally:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)  # noqa: PTH108
+
+def _write_local(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: str) -> None:
+def _sync_folder(folder: Path) -> None:
     """Without it a power failure may take the name away again, with the row that points at it already there."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

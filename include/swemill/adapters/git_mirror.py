@@ -1,77 +1,16 @@
-"""One bare git repository, read by the real git in a hardened environment: what the forges share.
+"""One bare git repository, read by the real git: what the forges share.
 
-A mirror is untrusted data: its configuration, attributes and hooks come from elsewhere. Every call therefore overrides
-whatever could run a program or change the output (hooks, pagers, external diffs, textconv, lazy fetching from a
-promisor remote), ignores system and user configuration, allows no transport at all, and has a time limit and an output
-limit. Only plumbing commands are used, so that what they print depends on the objects alone.
+A mirror is untrusted data; every question goes through the hardened ``run_git``. Only plumbing commands are used, so
+that what they print depends on the objects alone.
 """
 
-import io
-import os
-import signal
-import subprocess
-import tarfile
-import tempfile
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from swemill.errors import ConfigurationError, DiskFull, ForgeUnavailable, SourceError, boundary
-
-TIMEOUT = 600.0
-"""Seconds one git command may take."""
-OUTPUT_LIMIT = 1 << 30
-"""Bytes one git command may print."""
-
-_SAFE = {
-    "safe.directory": "*",  # a mirror may belong to another user; nothing it configures is obeyed anyway
-    "core.hooksPath": os.devnull,
-    "core.fsmonitor": "false",
-    "core.attributesFile": os.devnull,
-    "core.bare": "true",
-    "core.quotePath": "true",
-    "core.commitGraph": "false",  # a stale one lies about parents
-    "core.logAllRefUpdates": "false",
-    "diff.suppressBlankEmpty": "false",
-    "diff.renames": "false",
-    "diff.noprefix": "false",
-    "diff.mnemonicPrefix": "false",
-    "diff.indentHeuristic": "true",
-    "diff.interHunkContext": "0",
-    "diff.context": "3",
-    "gc.auto": "0",
-    "i18n.logOutputEncoding": "UTF-8",
-    "log.showSignature": "false",
-    "maintenance.auto": "false",
-    "pack.threads": "1",
-    "pack.compression": "6",
-    "pack.writeReverseIndex": "false",
-    "protocol.allow": "never",
-}
-_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ALLOW_PROTOCOL": "",  # not even file: a promisor remote in a mirror's config names a program to run
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_GRAFT_FILE": f"{os.devnull}/none",  # an existing file makes git print advice
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_PAGER": "cat",
-    "HOME": os.devnull,
-    "LC_ALL": "C",
-}
-
-
-class BrokenRepository(SourceError):
-    """git cannot read the repository, or not the object asked for: half-copied, damaged or not a repository."""
-
-
-class OutputTooLarge(SourceError):
-    """git's output exceeds the limit given."""
+from swemill.adapters.git_command import OUTPUT_LIMIT, TIMEOUT, BrokenRepository, run_git
+from swemill.adapters.git_snapshot import make_bare_repository, snapshot_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,115 +124,20 @@ class GitMirror:
     # --- making --------------------------------------------------------------------------------------------------
 
     def snapshot(self, oid: str) -> bytes:
-        """A tar with a bare, shallow repository ``repo.git`` whose only commit is ``oid``, on ``main``.
-
-        It holds the commit and its tree and nothing else: no other object, remote, tag or reflog, so that nothing of
-        the future can be found in it. Deltas are not reused, so the bytes depend on the commit alone.
-        """
-        wanted = self.run("rev-list", "--objects", "--no-object-names", f"{oid}^{{tree}}")
-        packing = ("--stdout", "--window=0", "--no-reuse-delta", "--no-reuse-object", "--quiet", "--threads=1")
-        pack = self.run("pack-objects", *packing, stdin=[f"{oid}\n".encode(), wanted])
-        with boundary(ForgeUnavailable, "making a snapshot", OSError), tempfile.TemporaryDirectory() as folder:
-            target = GitMirror.create(Path(folder) / "repo.git", timeout=self._timeout)
-            target.run("index-pack", "--stdin", stdin=[pack])
-            (target.path / "shallow").write_text(f"{oid}\n")
-            (target.path / "refs" / "heads" / "main").write_text(f"{oid}\n")
-            return _tar(target.path)
+        """A tar with one commit and nothing else, for a sandbox (see ``snapshot_of``)."""
+        return snapshot_of(self.path, oid, timeout=self._timeout)
 
     @classmethod
     def create(cls, path: Path, *, timeout: float = TIMEOUT) -> "GitMirror":
-        """Make an empty bare repository by hand: no template, no hook, nothing that depends on the machine."""
-        with boundary(ForgeUnavailable, f"making the repository {path}", OSError):
-            for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags"):
-                (path / folder).mkdir(parents=True, exist_ok=True)
-            (path / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n")
-            (path / "HEAD").write_text("ref: refs/heads/main\n")
+        """Make an empty bare repository (see ``make_bare_repository``)."""
+        make_bare_repository(path)
         return cls(path, timeout=timeout)
 
     # --- running git ---------------------------------------------------------------------------------------------
 
     def run(self, *arguments: str, stdin: Iterable[bytes] = (), limit: int = OUTPUT_LIMIT) -> bytes:
-        """Run one git command on this repository and return what it printed.
-
-        Raises:
-            BrokenRepository: git failed; the message is git's own.
-            OutputTooLarge: it printed more than ``limit`` bytes.
-            ForgeUnavailable: it ran into the time limit.
-            DiskFull: no room left.
-        """
-        settings = [item for name, value in _SAFE.items() for item in ("-c", f"{name}={value}")]
-        command = ["git", "--no-pager", f"--git-dir={self.path}", *settings, *arguments]
-        doing = f"git {arguments[0]} in {self.path}"
-        with (
-            boundary(ForgeUnavailable, doing, OSError),
-            tempfile.TemporaryFile() as given,
-            tempfile.TemporaryFile() as complaints,
-        ):
-            for chunk in stdin:
-                given.write(chunk)
-            given.seek(0)
-            ended = _run(command, given.fileno(), complaints.fileno(), timeout=self._timeout, limit=limit)
-            complaints.seek(0)
-            said = complaints.read(4096).decode("utf-8", "replace").strip()
-        if "No space left on device" in said:
-            raise DiskFull(f"{doing} failed: no space left (free some disk space and run again)")
-        if ended.too_slow:
-            raise ForgeUnavailable(f"{doing} took more than {self._timeout:.0f} seconds and was stopped")
-        if ended.too_large:
-            raise OutputTooLarge(f"{doing} printed more than {limit} bytes")
-        if ended.exit_code != 0:
-            raise BrokenRepository(said.replace("\n", "; ") or f"{doing} failed with exit code {ended.exit_code}")
-        return ended.output
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ended:
-    output: bytes
-    exit_code: int
-    too_slow: bool
-    too_large: bool
-
-
-def _run(command: Sequence[str], stdin: int, stderr: int, *, timeout: float, limit: int) -> _Ended:
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=_environment(),
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise ConfigurationError("git was not found: install it (apt-get install git)") from None
-    stopped = threading.Event()
-
-    def stop() -> None:
-        stopped.set()
-        os.killpg(process.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
-
-    timer = threading.Timer(timeout, stop)
-    timer.start()
-    output = io.BytesIO()
-    assert process.stdout is not None
-    try:
-        while output.tell() <= limit and (chunk := process.stdout.read(1 << 16)):
-            output.write(chunk)
-        too_large = output.tell() > limit
-        if too_large:
-            os.killpg(process.pid, signal.SIGKILL)
-    finally:
-        process.stdout.close()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended but not reaped: a late timer hits nobody else
-        timer.cancel()
-        timer.join()
-        exit_code = process.wait()
-    return _Ended(output=output.getvalue(), exit_code=exit_code, too_slow=stopped.is_set(), too_large=too_large)
-
-
-def _environment() -> Mapping[str, str]:
-    # GIT_* of our own process (GIT_DIR of a hook, GIT_CONFIG_COUNT ...) must not reach these commands
-    return {"PATH": os.environ.get("PATH", os.defpath), **_ENVIRONMENT}
+        """Run one git command on this repository and return what it printed (see ``run_git`` for the errors)."""
+        return run_git(self.path, *arguments, stdin=stdin, timeout=self._timeout, limit=limit)
 
 
 def _is_oid(text: str) -> bool:
@@ -318,19 +162,3 @@ def _parse_commit(record: bytes) -> Commit:
 def _time(person: str) -> datetime:
     seconds = int(person.rsplit(" ", 2)[-2])
     return datetime.fromtimestamp(min(max(seconds, 0), 253402300799), UTC)
-
-
-def _tar(folder: Path) -> bytes:
-    """A tar whose bytes depend on names and contents alone."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in (folder, *sorted(folder.rglob("*"))):
-            info = tarfile.TarInfo(str(path.relative_to(folder.parent)))
-            if path.is_dir():
-                info.type, info.mode = tarfile.DIRTYPE, 0o755
-                tar.addfile(info)
-            else:
-                data = path.read_bytes()
-                info.size, info.mode = len(data), 0o644
-                tar.addfile(info, io.BytesIO(data))
-    return out.getvalue()

@@ -4,6 +4,7 @@ Kept apart from the forges so that every source of such records reads them alike
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -11,8 +12,10 @@ from pydantic.alias_generators import to_camel
 
 from swemill.values import Comment, Issue, PullRequestRecord, StatementSource
 
-CLOSING = re.compile(r"(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\s*:?\s+(?:[\w.-]+/[\w.-]+)?#(\d+)\b")
+CLOSING = re.compile(r"(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\s*:?\s+(?:[\w.-]+/[\w.-]+)?#(\d{1,18})\b")
 """GitHub's closing keywords, followed by an issue number."""
+MAX_NUMBER = 10**18 - 1
+"""Largest number of a pull request or issue: the database keeps 64 bits."""
 
 
 class UnreadablePull(ValueError):
@@ -28,7 +31,18 @@ def _storable(text: str | None) -> str:
     return (text or "").replace("\0", "")
 
 
+def _in_range(time: datetime) -> datetime:
+    """A time that every zone can spell: the database gives times back in UTC, where the year may be another."""
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies outside of the years 1 to 9999 in UTC") from None
+    return time
+
+
 _Text = Annotated[str | None, AfterValidator(_storable)]
+_Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
+_Number = Annotated[int, Field(gt=0, le=MAX_NUMBER)]
 _Oid = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 
 
@@ -38,7 +52,7 @@ class _Payload(BaseModel):
 
 class _Comment(_Payload):
     body: _Text = None
-    created_at: AwareDatetime
+    created_at: _Time
 
 
 class _Comments(_Payload):
@@ -46,10 +60,10 @@ class _Comments(_Payload):
 
 
 class _Issue(_Payload):
-    number: int = Field(gt=0)
+    number: _Number
     title: _Text = None
     body: _Text = None
-    created_at: AwareDatetime
+    created_at: _Time
     comments: _Comments | None = None
 
 
@@ -62,10 +76,10 @@ class _Commit(_Payload):
 
 
 class _PullRequest(_Payload):
-    number: int = Field(gt=0)
+    number: _Number
     title: _Text
     body: _Text = None
-    merged_at: AwareDatetime | None
+    merged_at: _Time | None
     base_ref_name: str
     base_ref_oid: _Oid | None = None
     head_ref_oid: _Oid | None = None

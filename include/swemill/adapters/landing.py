@@ -5,7 +5,8 @@ that the change was made against: the diff then does not apply. The base is foun
 found is kept with it.
 """
 
-from swemill.adapters.git_mirror import Commit, GitMirror, OutputTooLarge
+from swemill.adapters.git_command import OutputTooLarge
+from swemill.adapters.git_mirror import Commit, GitMirror
 from swemill.reasons import Reason
 from swemill.values import BaseInference, Change, Drop, PullRequestRecord
 

@@ -5,17 +5,16 @@ known of a job lies in its folder, and a restarted caller reads it there. A proc
 time and the machine's boot, because ids are given again.
 """
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from swemill.adapters.file_lock import only_one
 from swemill.errors import ConfigurationError, NodeUnavailable, boundary
 from swemill.values import JobState, JobStatus, TrainingJob
 
@@ -65,7 +64,8 @@ class LocalNode:
         """
         command = self._trainer()
         folder = self._folder(job.job_id)
-        with boundary(NodeUnavailable, f"preparing the job folder {folder}", OSError), self._alone(folder):
+        # Two callers that submit the same job at the same moment must not start it twice.
+        with boundary(NodeUnavailable, f"preparing the job folder {folder}", OSError), only_one(folder / ".submit"):
             if self.status(job.job_id).state in (JobState.RUNNING, JobState.SUCCEEDED):
                 return
             spec = {"config": job.config, "overrides": dict(job.overrides), "nproc": job.nproc}
@@ -146,14 +146,6 @@ class LocalNode:
         if not job_id or not all(letter.isalnum() or letter in "-_." for letter in job_id) or job_id.startswith("."):
             raise ConfigurationError(f"{job_id!r} is no job id: letters, digits, - and _ only")
         return self._jobs / job_id
-
-    @contextmanager
-    def _alone(self, folder: Path) -> Iterator[None]:
-        """Two callers that submit the same job at the same moment must not start it twice."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".submit").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _spawn(self, job_id: str, folder: Path, command: list[str]) -> None:
         with (folder / "train.log").open("ab") as log:

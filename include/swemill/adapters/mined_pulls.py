@@ -13,8 +13,8 @@ from swemill.adapters.graphql_pulls import CLOSING
 from swemill.reasons import Reason
 from swemill.values import Drop, Malformed, PullRequestRecord, StatementSource
 
-_MERGE = re.compile(r"Merge pull request #(\d+) from \S+")
-_SQUASH = re.compile(r"(.+?)\s*\(#(\d+)\)\s*")
+_MERGE = re.compile(r"Merge pull request #(\d{1,18}) from \S+")
+_SQUASH = re.compile(r"(.+?)\s*\(#(\d{1,18})\)\s*")
 
 
 def mine(mirror: GitMirror, repository: str) -> Iterator[PullRequestRecord | Malformed]:

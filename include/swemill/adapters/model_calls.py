@@ -72,6 +72,8 @@ class ModelCalls:
         self._clock = clock
         self._patience = patience
         self._lost = 0.0
+        self._wished: float | None = None
+        """Seconds that the provider asked us to wait when the last call failed."""
         self.prompt_tokens = 0
         self.completion_tokens = 0
 
@@ -86,12 +88,13 @@ class ModelCalls:
         """
         started = time.monotonic()
         for pause in (*self._patience.pauses, None):
+            self._wished = None
             try:
                 return self._try(messages, tools, options)
-            except ProviderUnavailable as fault:
+            except ProviderUnavailable:
                 if pause is None:
                     raise
-                wait: float = getattr(fault, "retry_after", None) or pause
+                wait = self._wished or pause
                 lost = time.monotonic() - started + wait
                 if wait > self._patience.longest_pause or self._lost + lost > self._patience.total_seconds:
                     raise
@@ -120,6 +123,8 @@ class ModelCalls:
                 num_retries=0,
                 **options,
             )
+            if not response.choices:
+                raise ValueError("the answer holds no turn at all")
             if response.choices[0].message.role != "assistant":
                 raise ValueError("the answer is no turn of an assistant")
             usage = getattr(response, "usage", None)
@@ -153,9 +158,8 @@ class ModelCalls:
                 f"{self._endpoint.model}: the provider refuses the request (HTTP {status}): {self._say(cause)} "
                 f"(see that {self._policy.provider} holds a valid key with credit, and that the model's name is right)"
             )
-        fault = self._unavailable(self._say(cause))
-        fault.retry_after = _retry_after(cause)  # type: ignore[attr-defined]
-        return fault
+        self._wished = _retry_after(cause)
+        return self._unavailable(self._say(cause))
 
     def _fault(self, what: str) -> NoReturn:
         raise self._unavailable(what) from None

@@ -158,7 +158,7 @@ class PackageIndex:
 
     def _shown(self, url: str) -> str:
         parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.hostname}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,8 @@ def _pip_settings() -> tuple[str, str | None]:
 
 def _refuse_plain_http(url: str, index_url: str) -> None:
     """Plain HTTP only where the configured index itself is plain HTTP: a person decided that."""
+    if urlsplit(index_url).scheme not in ("http", "https"):
+        raise ConfigurationError("the package index is no https:// address; see PIP_INDEX_URL and SWEMILL_INDEX_URL")
     if urlsplit(url).scheme != "https" and urlsplit(index_url).scheme != "http":
         raise ConfigurationError(f"the package index offers {urlsplit(url).scheme}://, not https://")
 

@@ -1,37 +1,29 @@
 """The forge ``releases``: consecutive releases of a package stand for pull requests, where no forge can be reached.
 
 The source distributions of both releases become two commits of a bare mirror; what lies between them is real
-third-party code with its tests, and the changelog says what it is about. The list is a checked-in TOML file::
-
-    [[steps]]
-    package = "click"
-    from = "8.1.6"
-    to = "8.1.7"
+third-party code with its tests, and the changelog says what it is about. ``release_steps`` reads the list of them.
 
 Each release is a root commit of its own under ``refs/releases/``: its sha depends on the release alone, so that
 instances keep their base commit when the list grows.
 """
 
-import fcntl
-import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from swemill.adapters.changelog import changelog_files, extract_entry
-from swemill.adapters.git_mirror import BrokenRepository, GitMirror, OutputTooLarge
+from swemill.adapters.file_lock import only_one
+from swemill.adapters.git_command import BrokenRepository, OutputTooLarge
+from swemill.adapters.git_mirror import GitMirror
 from swemill.adapters.landing import DIFF_LIMIT
 from swemill.adapters.package_index import PackageIndex
-from swemill.adapters.sdist import File, UnreadableSdist, read_sdist
+from swemill.adapters.release_import import import_release
+from swemill.adapters.release_steps import Step, read_list, read_steps
+from swemill.adapters.sdist import UnreadableSdist, read_sdist
 from swemill.effects import content_hash
-from swemill.errors import ForgeUnavailable, SourceError, boundary
+from swemill.errors import ForgeUnavailable, boundary
 from swemill.reasons import Reason
 from swemill.values import (
     BaseInference,
@@ -48,24 +40,6 @@ LAYOUT = 1
 PACKAGE_INFO = "PKG-INFO"
 """Written by the build into every source distribution. It stays in the tree, because version finders read it, and out
 of every diff, because nobody changed it."""
-_PERSON = b"Release <release@localhost>"
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One entry of the list."""
-
-    package: str
-    old: str
-    new: str
-    where: str
-
-    @property
-    def number(self) -> int:
-        """The number that stands for the step: 8.1.7 is 8001007. It says which, and never changes."""
-        major, minor, micro = (*Version(self.new).release, 0, 0)[:3]
-        return (major * 1000 + minor) * 1000 + micro
 
 
 class Releases:
@@ -95,7 +69,7 @@ class Releases:
 
     def fingerprint(self) -> str:
         """Hash of the list: what an index holds of a release never changes."""
-        return content_hash(self._read())
+        return content_hash(read_list(self._file))
 
     def repositories(self) -> Iterator[RepositoryRecord | Malformed]:
         """One repository ``pypi/<package>`` a package of the list; unreadable entries as Malformed.
@@ -104,7 +78,7 @@ class Releases:
             SourceError: the list is missing or not TOML of the expected form.
         """
         seen = set()
-        for step in self._steps():
+        for step in read_steps(self._file):
             if isinstance(step, Malformed):
                 yield step
             elif step.package not in seen:
@@ -116,7 +90,9 @@ class Releases:
 
         A release without a readable source distribution is Malformed. Raises ForgeUnavailable when the index is down.
         """
-        steps = [step for step in self._steps() if isinstance(step, Step) and step.package == repository.location]
+        steps = [
+            step for step in read_steps(self._file) if isinstance(step, Step) and step.package == repository.location
+        ]
         for step in sorted(steps, key=lambda step: Version(step.new)):
             found = self._step(step)
             if isinstance(found, Drop):
@@ -173,7 +149,7 @@ class Releases:
         """The commit of a release, made when it is not there yet."""
         mirror = self._mirror(package)
         reference = f"refs/releases/{LAYOUT}/{version}"
-        with _locked(mirror.path.with_suffix(".lock")):
+        with _alone(mirror.path.with_suffix(".lock")):
             if not (mirror.path / "HEAD").is_file():
                 GitMirror.create(mirror.path)
             if (commit := mirror.resolve(reference)) and mirror.exists(commit):
@@ -190,7 +166,7 @@ class Releases:
                     f"the index tells no upload time of {sdist.filename} (PEP 700), which its environment depends on"
                 )
                 return Drop(reason=Reason.NO_SDIST, detail=detail)
-            _import(mirror, reference, f"{package} {version}", sdist.uploaded_at, files)
+            import_release(mirror, reference, f"{package} {version}", sdist.uploaded_at, files)
             commit = mirror.resolve(reference)
         if commit is None:
             raise ForgeUnavailable(f"{reference} is not in {mirror.path} after its import")
@@ -198,55 +174,6 @@ class Releases:
 
     def _mirror(self, package: str) -> GitMirror:
         return GitMirror(self._cache / "releases" / f"{package}.git")
-
-    def _read(self) -> bytes:
-        try:
-            return self._file.read_bytes()
-        except OSError as error:
-            raise SourceError(f"the list of release steps {self._file} cannot be read: {error.strerror}") from None
-
-    def _steps(self) -> Iterator[Step | Malformed]:
-        try:
-            entries = tomllib.loads(self._read().decode()).get("steps")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SourceError(f"{self._file} is not TOML: {error}") from None
-        if not isinstance(entries, list) or not entries:
-            raise SourceError(f'{self._file} holds no [[steps]] with package = "...", from = "...", to = "..."')
-        numbers: dict[tuple[str, int], str] = {}
-        for at, entry in enumerate(entries, start=1):
-            where = f"{self._file.name}: step {at}"
-            step = _parse_step(entry, where)
-            if isinstance(step, Step) and (earlier := numbers.setdefault((step.package, step.number), where)) != where:
-                step = f"{step.package} {step.new} is already the goal of {earlier}"
-            if isinstance(step, str):
-                drop = Drop(reason=Reason.MALFORMED_RECORD, detail=f"{where}: {step}")
-                yield Malformed(repository=str(self._file.name), where=where, drop=drop)
-            else:
-                yield step
-
-
-def _parse_step(entry: Any, where: str) -> Step | str:
-    """A step, or what is wrong with its entry."""
-    if not isinstance(entry, dict):
-        return "is no table"
-    values = {key: value for key in ("package", "from", "to") if isinstance(value := entry.get(key), str) and value}
-    if wrong := {"package", "from", "to"} - set(values):
-        return f"{', '.join(sorted(wrong))} missing or not a text"
-    if not _NAME.fullmatch(values["package"]):
-        return f"{values['package']!r} is no package name"
-    for key in ("from", "to"):
-        try:
-            version = Version(values[key])
-        except InvalidVersion:
-            return f"{key} = {values[key]!r} is no version"
-        if version.is_prerelease or version.is_postrelease or version.local or version.epoch:
-            return f"{key} = {values[key]!r} is no final release"
-        if len(version.release) > 3 or max(version.release[1:], default=0) > 999:
-            return f"{key} = {values[key]!r} has more parts than major.minor.micro, or a part above 999"
-    if Version(values["from"]) >= Version(values["to"]):
-        return f"from = {values['from']!r} is not older than to = {values['to']!r}"
-    package = canonicalize_name(values["package"])
-    return Step(package=package, old=values["from"], new=values["to"], where=where)
 
 
 def _statement(mirror: GitMirror, commit: str, version: str) -> str:
@@ -261,44 +188,10 @@ def _statement(mirror: GitMirror, commit: str, version: str) -> str:
     return ""
 
 
-def _import(mirror: GitMirror, reference: str, message: str, when: datetime, files: Mapping[bytes, File]) -> None:
-    mirror.run(
-        "-c",
-        "fastimport.unpackLimit=0",
-        "fast-import",
-        "--quiet",
-        "--done",
-        "--date-format=raw",
-        stdin=_stream(reference, message, when, files),
-    )
-
-
-def _stream(reference: str, message: str, when: datetime, files: Mapping[bytes, File]) -> Iterable[bytes]:
-    """The commands of ``git fast-import`` for one root commit."""
-    text = message.encode()
-    yield b"commit %s\n" % reference.encode()
-    for role in (b"author", b"committer"):
-        yield b"%s %s %d +0000\n" % (role, _PERSON, int(when.astimezone(UTC).timestamp()))
-    yield b"data %d\n%s\n" % (len(text), text)
-    for path, file in files.items():
-        mode = b"100755" if file.executable else b"100644"
-        yield b"M %s inline %s\ndata %d\n" % (mode, _quoted(path), len(file.data))
-        yield file.data
-        yield b"\n"
-    yield b"done\n"
-
-
-def _quoted(path: bytes) -> bytes:
-    """A path as fast-import reads it, whatever bytes it holds."""
-    return b'"' + b"".join(b"\\%03o" % byte if byte < 32 or byte in b'"\\' else bytes([byte]) for byte in path) + b'"'
-
-
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Only one process makes a mirror at a time; the lock goes with its process."""
-    with boundary(ForgeUnavailable, f"locking {path}", OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _alone(lock: Path) -> Iterator[None]:
+    """Only one process makes a mirror at a time. Trouble with the lock itself is the forge's, what is inside is not."""
+    with ExitStack() as held:
+        with boundary(ForgeUnavailable, f"locking {lock}", OSError):
+            held.enter_context(only_one(lock))
         yield

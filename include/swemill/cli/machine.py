@@ -48,6 +48,8 @@ def run(
         Stage.EVALUATE: {"policies": policy or []},
     }
     run_pass(running.airflow, [_stage(mill, stage, conf.get(stage, {})) for stage in Stage], say)
+    # A killed task's container is replaced by its retry; what nobody retried any more is removed here.
+    mill.engine.reap(mill.store.is_claimed)
     _print_results(mill, running)
 
 

@@ -9,6 +9,8 @@ from swemill.cli import inspecting, machine, working
 from swemill.cli.context import printable
 from swemill.errors import Infrastructure, SwemillError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="swemill",
     no_args_is_help=True,
@@ -38,9 +40,10 @@ def main() -> None:
     """
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("interrupted; finished work is kept and not repeated", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this, without a word
+            typer.echo("interrupted; finished work is kept and not repeated", err=True)
+        raise
     except SwemillError as error:
         typer.secho(printable(f"{type(error).__name__}: {error}"), fg="red", err=True)
         sys.exit(3 if isinstance(error, Infrastructure) else 1)

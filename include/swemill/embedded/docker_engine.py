@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from swemill.adapters.file_lock import only_one
 from swemill.embedded import processes
 from swemill.errors import SandboxUnavailable
 from swemill.settings import Settings
@@ -75,7 +76,7 @@ def ensure(
             "no Docker engine answers: install one (Debian: `sudo apt-get install docker.io`) and let this user use it "
             "(`sudo adduser $USER docker`, then log in again)"
         )
-    with processes.only_one(settings.home / "run" / "dockerd.lock"):
+    with only_one(settings.home / "run" / "dockerd.lock"):
         if engine := find(settings, local=local):
             return engine
         if shutil.which("dockerd") is None:

@@ -44,7 +44,6 @@ class StageResult:
 
     name: str
     runs: tuple[DagRun, ...]
-    still_pending: int
     seconds: float
 
 
@@ -145,7 +144,8 @@ class _Stage:
         while True:
             run = self._on_its_way(wait=pending > 0 and not (self._first and not runs))
             if run is None:
-                if pending == 0:
+                # Asked again: a run that an asset started may have come and gone meanwhile.
+                if pending == 0 or self._stage.pending() == 0:
                     break
                 run = self._trigger()
             runs.append(self.follow(run))
@@ -158,7 +158,6 @@ class _Stage:
         return StageResult(
             name=self._stage.name,
             runs=tuple(runs),
-            still_pending=pending,
             seconds=time.monotonic() - self._began,
         )
 

@@ -6,6 +6,7 @@ read, and folders of its own: no right of any other folder is changed. Connectio
 that only that user (and root) can enter; nothing listens on the network.
 """
 
+import errno
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -23,8 +24,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from swemill.embedded.processes import identify, only_one, processes_in, tail
-from swemill.errors import StoreUnavailable
+from swemill.adapters.file_lock import only_one
+from swemill.embedded.processes import identify, processes_in, tail
+from swemill.errors import StoreUnavailable, boundary
 from swemill.settings import Settings
 
 DATABASES = ("swemill", "airflow")
@@ -67,7 +69,11 @@ def ensure(settings: Settings) -> DatabaseUrls:
         _create_databases(given, (given.database or "swemill", "airflow"))
         return urls
     server = _Server(settings)
-    with only_one(server.lock):
+    way_out = "free disk space or repair the folder's rights, or set SWEMILL_DATABASE_URL to another server"
+    with (
+        boundary(StoreUnavailable, f"starting PostgreSQL in {server.base}", OSError, way_out=way_out),
+        only_one(server.lock),
+    ):
         if not server.running():
             server.start()
         try:
@@ -198,13 +204,14 @@ class _Server:
         if not copy.exists():
             self._own_folder(self.base, 0o755)
             draft = Path(tempfile.mkdtemp(dir=self.base, prefix=".programs-"))
-            shutil.copytree(
-                package / _INSTALL, draft / _PACKAGE / _INSTALL, ignore=shutil.ignore_patterns("include", "*.a")
-            )
-            # The programs look for these libraries relative to themselves.
-            shutil.copytree(package.with_name(f"{_PACKAGE}.libs"), draft / f"{_PACKAGE}.libs")
-            draft.chmod(0o755)
-            draft.rename(copy)
+            try:
+                _copy(package / _INSTALL, draft / _PACKAGE / _INSTALL)
+                # The programs look for these libraries relative to themselves.
+                _copy(package.with_name(f"{_PACKAGE}.libs"), draft / f"{_PACKAGE}.libs")
+                draft.chmod(0o755)
+                draft.rename(copy)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)  # a half copy, where the disk is full
         return copy / _PACKAGE / _INSTALL / "bin"
 
     def _own_folder(self, folder: Path, mode: int) -> None:
@@ -238,6 +245,14 @@ class _Server:
         return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"swemill-{os.geteuid()}-{name}"
 
 
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("include", "*.a"))
+    except shutil.Error as cause:
+        _, _, first = cause.args[0][0]  # one entry a file: hundreds say the same
+        raise OSError(errno.ENOSPC if "[Errno 28]" in first else errno.EIO, first) from cause
+
+
 def _ensure_system_user(name: str) -> None:
     try:
         pwd.getpwnam(name)
@@ -258,8 +273,8 @@ def _create_databases(server: URL, names: tuple[str, ...]) -> None:
                     connection.execute(text(f"CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0"))
     except OperationalError as cause:
         raise StoreUnavailable(
-            f"PostgreSQL at {server!r} cannot be reached: {cause.orig}; start it, or unset SWEMILL_DATABASE_URL "
-            "to use the embedded one"
+            f"PostgreSQL at {server!r} cannot be reached: {' '.join(str(cause.orig).split())}; start it, or unset "
+            "SWEMILL_DATABASE_URL to use the embedded one"
         ) from cause
     except ProgrammingError as cause:
         raise StoreUnavailable(

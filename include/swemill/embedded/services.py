@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swemill.embedded import airflow_config, airflow_services, docker_engine, postgres, processes
+from swemill.adapters.file_lock import only_one
+from swemill.embedded import airflow_config, airflow_services, docker_engine, postgres
 from swemill.embedded.airflow_api import AirflowApi, Health
 from swemill.embedded.docker_engine import Engine
 from swemill.embedded.postgres import DatabaseUrls
@@ -38,7 +39,6 @@ class Status:
 
     postgres: bool
     engine: Engine | None
-    engine_started_here: bool
     components: list[str]
     """Running components of Airflow."""
     health: Health | None
@@ -56,7 +56,7 @@ def up(settings: Settings, say: Callable[[str], None], *, dags: Path = CHECKOUT 
     Raises:
         Infrastructure: a service cannot be started; the message says why and what to do.
     """
-    with processes.only_one(settings.home / "run" / "up.lock"):
+    with only_one(settings.home / "run" / "up.lock"):
         databases = postgres.ensure(settings)
         say("postgres  up")
         engine = docker_engine.ensure(settings, say)
@@ -76,7 +76,7 @@ def up(settings: Settings, say: Callable[[str], None], *, dags: Path = CHECKOUT 
 
 def down(settings: Settings, say: Callable[[str], None]) -> None:
     """Stop everything that ``up`` started for this installation, and only that."""
-    with processes.only_one(settings.home / "run" / "up.lock"):
+    with only_one(settings.home / "run" / "up.lock"):
         stopped = airflow_services.stop(settings)
         say(f"airflow   stopped ({', '.join(stopped)})" if stopped else "airflow   was not running")
         say("postgres  stopped" if postgres.stop(settings) else "postgres  was not running here")
@@ -90,7 +90,6 @@ def status(settings: Settings) -> Status:
     return Status(
         postgres=postgres.running(settings),
         engine=docker_engine.find(settings),
-        engine_started_here=docker_engine.started_here(settings),
         components=components,
         health=airflow_services.api(settings).health() if home and components else None,
         ui_url=home.url if home else None,

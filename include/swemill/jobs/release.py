@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -123,6 +124,7 @@ def _outcome(mill: Mill, work: Work, name: str, package: ReleasePackage, rollout
 
 def _save_drops(session: Session, work: Work, package: ReleasePackage, rollouts: dict[str, LoadedRollout]) -> None:
     """Every trajectory left out is a row with its reason."""
+    now = datetime.now(UTC)
     for key, drop in package.dropped.items():
         left_out = rollouts[key]
         item = replace(
@@ -132,7 +134,7 @@ def _save_drops(session: Session, work: Work, package: ReleasePackage, rollouts:
             repository=left_out.attempt.repository,
             input_key=left_out.judgement_effect or "",
         )
-        ending = Ending(passed=False, started_at=left_out.attempt.finished_at, reason=drop.reason, detail=drop.detail)
+        ending = Ending(passed=False, started_at=now, reason=drop.reason, detail=drop.detail)
         insert_attempt(session, item, ending)
 
 

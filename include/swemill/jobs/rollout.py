@@ -1,6 +1,7 @@
 """Roll policies out on validated instances. A rollout's subject is ``instance@policy#number``."""
 
 import json
+import re
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -34,8 +35,8 @@ class Subject(NamedTuple):
         """
         instance_id, _, rest = text.partition("@")
         policy, _, number = rest.partition("#")
-        if not (instance_id and policy and number.isdigit()):
-            raise UnknownSubject(f"{text!r} is no rollout; the form is INSTANCE@POLICY#NUMBER")
+        if not (instance_id and policy and re.fullmatch("[1-9][0-9]{0,8}", number)):
+            raise UnknownSubject(f"{text!r} is no rollout; the form is INSTANCE@POLICY#NUMBER, with a number from 1")
         return cls(instance_id, policy, int(number))
 
     def __str__(self) -> str:

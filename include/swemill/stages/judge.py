@@ -17,7 +17,7 @@ from swemill.grading import Grade, failure, grade, some
 from swemill.patches import BadPatch, sanitise, shown
 from swemill.ports import RunningSandbox, SandboxEngine
 from swemill.reasons import Reason
-from swemill.stages.worktree import apply, files, protection, restore, test_targets, untracked
+from swemill.stages.worktree import apply, files, protection, restore, targets_of, untracked
 from swemill.testreports.runner import run_tests
 from swemill.values import InstanceSpec, SandboxSpec, TestReport, Verdict
 
@@ -106,7 +106,7 @@ def _judge_in(sandbox: RunningSandbox, case: _Case, config: JudgeConfig) -> Verd
         # Validation applied it to the same image: the candidate put a file where a test folder belongs, or the like.
         return case.verdict(Reason.PATCH_DOES_NOT_APPLY, f"the patch stands in the way of the tests: {words}")
     # Whatever this looks at is protected, so a candidate has no say in what runs.
-    targets = test_targets(instance.test_patch, files(sandbox))
+    targets = targets_of(instance.test_patch, files(sandbox))
     report = run_tests(sandbox, test_files=targets, timeout=config.test_timeout)
     if trouble := failure(report):
         return case.verdict(trouble[0], trouble[1], report=report)

@@ -21,7 +21,7 @@ from swemill.grading import compare, failure, some
 from swemill.patches import BadPatch, sanitise
 from swemill.ports import RunningSandbox, SandboxEngine
 from swemill.reasons import Reason
-from swemill.stages.worktree import apply, files, protection, restore, test_targets
+from swemill.stages.worktree import apply, files, protection, restore, targets_of
 from swemill.testreports.reader import report_to_json
 from swemill.testreports.runner import run_tests
 from swemill.values import InstanceSpec, Loss, SandboxSpec, TestReport, Validated
@@ -71,7 +71,7 @@ def validate_in(sandbox: RunningSandbox, instance: InstanceSpec, *, config: Vali
     # Asked before the first run: it is cheap, and afterwards the tests may have changed files.
     if words := apply(sandbox, gold, check_only=True):
         return Loss(reason=Reason.GOLD_PATCH_DOES_NOT_APPLY, detail=words)
-    targets = test_targets(instance.test_patch, files(sandbox))
+    targets = targets_of(instance.test_patch, files(sandbox))
 
     before = run_tests(sandbox, test_files=targets, timeout=config.test_timeout)
     if (trouble := failure(before)) and not _cannot_import(before):

@@ -78,7 +78,7 @@ def restore(
                 raise SandboxUnavailable(f"removing added test files failed: {result.output[-500:]!r}")
 
 
-def test_targets(test_patch: bytes, existing: frozenset[str]) -> tuple[str, ...]:
+def targets_of(test_patch: bytes, existing: frozenset[str]) -> tuple[str, ...]:
     """What to give to pytest: files or folders relative to the work folder; empty means the whole suite.
 
     1. The test files (``test_*.py``, ``*_test.py``, ``test.py``, ``tests.py``) that the test patch changes and leaves
@@ -95,9 +95,6 @@ def test_targets(test_patch: bytes, existing: frozenset[str]) -> tuple[str, ...]
         return tuple(sorted(folders))
     skipped = ("__init__.py", "conftest.py")
     return tuple(sorted(p for p in changed if p in existing and p.endswith(".py") and not p.endswith(skipped)))
-
-
-test_targets.__test__ = False  # type: ignore[attr-defined]
 
 
 def _looks_collectable(path: str) -> bool:

@@ -6,7 +6,7 @@ however that dies, so no lease has to expire before somebody else may go on.
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -17,12 +17,14 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from swemill.errors import AlreadyClaimed, ConfigurationError, StoreUnavailable, boundary
+from swemill.errors import AlreadyClaimed, ConfigurationError, DiskFull, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 _WAY_OUT = "is PostgreSQL up? `make run` starts the embedded one; `swemill doctor` tells what is missing"
+_DISK_FULL = "53100"
+"""SQLSTATE of a server without room for a row."""
 
 
 class Store:
@@ -116,8 +118,17 @@ class Store:
                 ) from cause
 
     @staticmethod
-    def _talking(doing: str) -> AbstractContextManager[None]:
-        return boundary(StoreUnavailable, doing, OperationalError, InterfaceError, way_out=_WAY_OUT)
+    @contextmanager
+    def _talking(doing: str) -> Iterator[None]:
+        """PostgreSQL's own words without the statement, which may be long and hold what a repository wrote."""
+        try:
+            yield
+        except (OperationalError, InterfaceError) as cause:
+            said = " ".join(str(cause.orig or cause).split())
+            if getattr(cause.orig, "pgcode", None) == _DISK_FULL:
+                way_out = "free some disk space where PostgreSQL keeps its data and run again"
+                raise DiskFull(f"{doing} failed: {said} ({way_out}: finished work is not repeated)") from cause
+            raise StoreUnavailable(f"{doing} failed: {said} ({_WAY_OUT})") from cause
 
 
 def _lock_number(effect_key: str) -> int:

@@ -8,7 +8,7 @@ nor mixed with newer rows.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Select, and_, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, not_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
@@ -156,7 +156,9 @@ def pending_judgements(session: Session, config_key: str) -> list[Pending]:
     return [Pending(*row) for row in rows]
 
 
-def _untried(stage: Stage, subject, input_key, config_key: str):  # type: ignore[no-untyped-def]
+def _untried(
+    stage: Stage, subject: ColumnElement[str], input_key: ColumnElement[str], config_key: str
+) -> ColumnElement[bool]:
     tried = aliased(Attempt)
     return not_(
         exists().where(

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session, aliased
 
 from swemill.models import (
     Attempt,
-    Base,
     Environment,
     Incident,
     Instance,
@@ -175,12 +174,6 @@ def incidents(session: Session, instance_id: str) -> list[Incident]:
 
 def _about(instance_id: str) -> ColumnElement[bool]:
     return or_(Attempt.instance_id == instance_id, and_(Attempt.instance_id.is_(None), Attempt.subject == instance_id))
-
-
-def fact_counts(session: Session) -> dict[str, int]:
-    """Rows per table of facts (incidents are observations and left out)."""
-    tables = [table for table in Base.metadata.sorted_tables if table.name != Incident.__tablename__]
-    return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,23 +6,19 @@ the outside (a proxy's CA bundle, a package index) lies in ``/etc/swemill/build.
 environment variable of the image would also change what tests see.
 """
 
-import fcntl
 import hashlib
 import io
 import logging
-import os
-import shutil
-import subprocess
-import tarfile
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from swemill.adapters.docker.client import engine_errors, says_disk_full
+from swemill.adapters.docker.debootstrap import bootstrap
 from swemill.adapters.docker.policy import LABEL
+from swemill.adapters.docker.tar import tar_of
+from swemill.adapters.file_lock import only_one
 from swemill.errors import ConfigurationError, DiskFull, Infrastructure, SandboxUnavailable
 from swemill.settings import Settings
 from swemill.values import BaseImage
@@ -105,7 +101,7 @@ class BaseImages:
         found = self._find(reference, python)
         if found:
             return found
-        with _locked(self._config.lock_dir, reference):
+        with only_one(self._config.lock_dir / f"{hashlib.sha256(reference.encode()).hexdigest()[:12]}.lock"):
             found = self._find(reference, python)  # another process may have made it while this one waited
             if found is None:
                 self._make(reference, context)
@@ -152,7 +148,7 @@ class BaseImages:
         tail: list[str] = []
         with engine_errors(f"building the base image {reference}"):
             answers = self._api.build(
-                fileobj=io.BytesIO(_tar(context)),
+                fileobj=io.BytesIO(tar_of(context, modified=0)),
                 custom_context=True,
                 tag=reference,
                 buildargs=arguments,
@@ -178,7 +174,8 @@ class BaseImages:
                 if self._config.source == "registry" or isinstance(error, DiskFull):
                     raise
                 log.info("base image: no registry answers; making the system with debootstrap")
-        return self._bootstrap(), "debootstrap"
+        suite, mirror = self._config.suite, self._config.mirror
+        return bootstrap(self._api, suite=suite, mirror=mirror, packages=PACKAGES), "debootstrap"
 
     def _pull(self) -> str:
         repository, tag = "debian", f"{self._config.suite}-slim"
@@ -192,103 +189,6 @@ class BaseImages:
         finally:
             self._api.timeout = patience
         return f"{repository}:{tag}"
-
-    def _bootstrap(self) -> str:
-        tool = _debootstrap()
-        suite = self._config.suite
-        reference = f"swemill/debian:{suite}"
-        mirror = self._config.mirror or _host_mirror()
-        log.info("base image: debootstrap %s (about a minute)", suite)
-        # ignore_cleanup_errors: a half-made root may hold mounts for a moment; the folder is a temporary one anyway.
-        with tempfile.TemporaryDirectory(prefix="swemill-base-", ignore_cleanup_errors=True) as folder:
-            root = Path(folder) / "root"
-            command = [tool, "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root)]
-            done = subprocess.run(
-                [*command, mirror] if mirror else command, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                tail = (done.stdout + done.stderr)[-1500:]
-                kind = DiskFull if says_disk_full(tail) else SandboxUnavailable
-                raise kind(f"debootstrap {suite} failed (set SWEMILL_DEBIAN_MIRROR to a mirror that serves it): {tail}")
-            log.info("base image: importing the system")
-            exclude = [
-                "--exclude=./var/cache/apt/*",
-                "--exclude=./var/lib/apt/lists/*",
-                "--exclude=./dev/*",
-                "--exclude=./proc/*",
-            ]
-            pack = ["tar", "-C", str(root), *exclude, "-c", "."]
-            with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar, engine_errors(f"importing {reference}"):
-                answer = self._api.import_image_from_stream(tar.stdout, repository="swemill/debian", tag=suite)
-            _check_import(answer, tar.returncode)
-        return reference
-
-
-def _check_import(answer: str, status: int) -> None:
-    if status or '"error"' in answer:
-        kind = DiskFull if says_disk_full(answer) else SandboxUnavailable
-        raise kind(f"importing the bootstrapped system failed (tar: {status}): {answer[-500:]}")
-
-
-def _debootstrap() -> str:
-    found = shutil.which("debootstrap") or shutil.which("debootstrap", path="/usr/sbin:/sbin")
-    if os.geteuid() != 0:
-        raise ConfigurationError(
-            "no image registry answers and debootstrap needs root: run once as root, or give the Docker engine a "
-            "registry it can reach"
-        )
-    if found:
-        return found
-    if shutil.which("apt-get") is None:
-        raise ConfigurationError("no image registry answers: install the package `debootstrap` and run again")
-    log.info("base image: installing debootstrap")
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ConfigurationError(
-            f"no image registry answers; `apt-get install debootstrap` failed: {done.stderr[-500:]}"
-        )
-    return "/usr/sbin/debootstrap"
-
-
-def _host_mirror() -> str:
-    """The Debian mirror of the host's own apt configuration; empty where it has none."""
-    if shutil.which("apt-get") is None:
-        return ""
-    done = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=False
-    )
-    return next((uri for uri in done.stdout.split() if uri.rstrip("/").endswith("/debian")), "")
-
-
-@contextmanager
-def _locked(folder: Path, reference: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{hashlib.sha256(reference.encode()).hexdigest()[:12]}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in sorted(files.items()):
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o755 if name.endswith(".sh") else 0o644
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def engine_has_image(api: "APIClient", image: str) -> bool:
-    """True when the engine holds ``image`` (tag or content id). Raises SandboxUnavailable."""
-    import docker.errors
-
-    with engine_errors(f"looking for the image {image}"):
-        try:
-            found: dict[str, Any] = api.inspect_image(image)
-        except docker.errors.ImageNotFound:
-            return False
-    return bool(found.get("Id"))
 
 
 _DOCKERFILE = """\

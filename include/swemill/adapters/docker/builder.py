@@ -5,20 +5,19 @@ full disk, a base image that vanished: that is raised. Build steps of repository
 the base image, on the engine's default network.
 """
 
-import io
 import json
 import logging
 import re
-import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from swemill.adapters.docker.base_image import BaseImageConfig, BaseImages, engine_has_image
+from swemill.adapters.docker.base_image import BaseImageConfig, BaseImages
 from swemill.adapters.docker.client import engine_errors, says_disk_full
 from swemill.adapters.docker.policy import LABEL
+from swemill.adapters.docker.tar import tar_of
 from swemill.errors import DiskFull, SandboxUnavailable
 from swemill.settings import Settings
 from swemill.values import BaseImage, BuildPlan, BuildResult
@@ -51,7 +50,14 @@ class DockerBuilder:
 
     def has(self, image: str) -> bool:
         """True when the engine holds the image (tag or content id). Raises SandboxUnavailable."""
-        return engine_has_image(self._api, image)
+        import docker.errors
+
+        with engine_errors(f"looking for the image {image}"):
+            try:
+                found: dict[str, Any] = self._api.inspect_image(image)
+            except docker.errors.ImageNotFound:
+                return False
+        return bool(found.get("Id"))
 
     def build(self, plan: BuildPlan) -> BuildResult:
         """Build ``plan``. A failing step, or one out of time, gives ``image=None`` and the log's tail.
@@ -184,10 +190,4 @@ class _Journal:
 
 def context_tar(plan: BuildPlan) -> bytes:
     """The build context as a tar; equal plans give equal bytes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in sorted({**plan.context, "Dockerfile": plan.dockerfile.encode()}.items()):
-            info = tarfile.TarInfo(name)
-            info.size, info.mode, info.mtime = len(data), 0o644, _MTIME
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
+    return tar_of({**plan.context, "Dockerfile": plan.dockerfile.encode()}, modified=_MTIME)

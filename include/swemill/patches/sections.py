@@ -1,20 +1,16 @@
-"""Git diffs as bytes: split them, look at their paths, take parts of them away. Nothing here runs git.
+"""Reads a git diff into sections, one a file, and refuses whatever ``git apply`` would read in another way.
 
-Everything that grades or publishes a change passes through this file, and half of what passes comes from a model. The
-reader is therefore strict where ``git apply`` is lenient: hunks are read by their own line counts, and whatever is left
-over is refused, because ``git apply`` would go on to apply it (a second patch in the old ``---``/``+++`` form hidden
-behind a hunk would otherwise slip past ``sanitise``). A section is kept as the very bytes that git printed.
-
-Paths are ``str`` with undecodable bytes kept as surrogates, so they compare and round-trip exactly; ``shown`` makes one
-fit for a message.
+The reader is strict where ``git apply`` is lenient: hunks are read by their own line counts, and whatever is left over
+is refused, because ``git apply`` would go on to apply it (a second patch in the old ``---``/``+++`` form hidden behind
+a hunk would otherwise slip past ``sanitise``). A section is kept as the very bytes that git printed.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
-from typing import NamedTuple
+
+from swemill.patches.paths import shown
 
 
 class Problem(StrEnum):
@@ -44,128 +40,6 @@ class Section:
     """The bytes of the section as they stand in the diff."""
     paths: tuple[str, ...]
     """Every path it names, the old one first: one, or two for a rename or a copy."""
-    symlink: bool = False
-    """Whether a side of it is a symbolic link."""
-
-
-class Split(NamedTuple):
-    """A change as SWE-bench divides it; applying both parts, in any order, gives the whole."""
-
-    patch: bytes
-    test_patch: bytes
-
-
-class Sanitised(NamedTuple):
-    """What is left of a patch, and the paths whose sections were taken out."""
-
-    patch: bytes
-    dropped: tuple[str, ...]
-
-
-# --- which paths are what --------------------------------------------------------------------------------------------
-
-_TEST_WORDS = frozenset({"test", "tests", "testing", "unittest", "unittests", "testdata", "testsuite", "e2e"})
-_CODE_SUFFIXES = frozenset(
-    {".py", ".pyi", ".pyx", ".ipynb", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".go", ".rs", ".rb", ".java"}
-    | {".kt", ".c", ".cc", ".cpp", ".h", ".hpp", ".cs", ".php", ".pl", ".sh", ".t"}
-)
-_TEST_CONFIG = frozenset(
-    {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
-    | {"pyproject.toml", "noxfile.py", "sitecustomize.py", "usercustomize.py", ".coveragerc"}
-)
-_DOC_SUFFIXES = frozenset({".md", ".rst", ".adoc", ".mdx"})
-_DOC_FOLDERS = frozenset({"doc", "docs", "documentation", "changelog.d", "changes", "news", "newsfragments", ".github"})
-_DOC_NAMES = re.compile(
-    r"(?i)^(change(s|log)|history|news|readme|authors|contributors|licen[cs]e|copying|todo)([._-].*)?$"
-)
-
-
-def is_test_path(path: str) -> bool:
-    """Whether a file belongs to the tests, by whole path components and file-name conventions.
-
-    Words count, never substrings: ``latest/``, ``contest.py`` and ``attestation/`` are no tests. Anything below a test
-    folder counts, data included; so does ``conftest.py`` anywhere. A module ``testing.py`` does not: it is usually
-    something that a library offers.
-    """
-    pure = PurePosixPath(path.lower())
-    return any(_is_test_folder(part) for part in pure.parts[:-1]) or _is_test_file(pure)
-
-
-def _is_test_folder(name: str) -> bool:
-    words = [word for word in re.split(r"[-_.]+", name) if word]
-    return name == "t" or any(word in _TEST_WORDS for word in (*words[:1], *words[-1:]))
-
-
-def _is_test_file(path: PurePosixPath) -> bool:
-    stem = path.name.split(".", 1)[0]
-    inner = path.name.split(".")[1:-1]  # app.test.js, app.spec.ts
-    return path.suffix in _CODE_SUFFIXES and (
-        stem in ("test", "tests", "conftest")
-        or stem.startswith(("test_", "tests_"))
-        or stem.endswith(("_test", "_tests"))
-        or any(word in ("test", "spec") for word in inner)
-    )
-
-
-def is_test_config(path: str) -> bool:
-    """Whether a file can change how tests are found, run or reported, wherever it lies."""
-    name = PurePosixPath(path.lower()).name
-    return name in _TEST_CONFIG or name.endswith(".pth")
-
-
-def is_documentation(path: str) -> bool:
-    """Whether a file is documentation, changelog or forge housekeeping: a change of such files alone fixes nothing."""
-    pure = PurePosixPath(path.lower())
-    return pure.parts[0] in _DOC_FOLDERS or pure.suffix in _DOC_SUFFIXES or bool(_DOC_NAMES.match(pure.name))
-
-
-def shown(path: str) -> str:
-    """A path fit for messages and databases: undecodable bytes as ``\\xNN``."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\0")
-
-
-# --- operations ------------------------------------------------------------------------------------------------------
-
-
-def split(diff: bytes) -> Split:
-    """Divide a diff into the change of the code and the change of the tests.
-
-    Documentation and changelogs stay in ``patch``, as in SWE-bench. A rename between the two goes where its new name
-    belongs. Raises BadPatch.
-    """
-    parts: tuple[list[bytes], list[bytes]] = ([], [])
-    for section in sections(diff):
-        parts[is_test_path(section.paths[-1])].append(section.data)
-    return Split(b"".join(parts[0]), b"".join(parts[1]))
-
-
-def changed_paths(diff: bytes) -> tuple[str, ...]:
-    """Every path that a diff names, in its order, each once. Raises BadPatch."""
-    return tuple(dict.fromkeys(path for section in sections(diff) for path in section.paths))
-
-
-def sanitise(model_patch: bytes, protected: Iterable[str] | Callable[[str], bool]) -> Sanitised:
-    """Take out of a patch every section that touches a protected path, under its old name or its new one.
-
-    Args:
-        model_patch: a git diff of unknown intent.
-        protected: the paths, or a predicate on paths. Compared without regard to case, so that a case-insensitive
-            checkout offers no way round it.
-
-    Raises:
-        BadPatch: the patch is no well-formed git diff, or leaves the work tree. It must then not be applied at all.
-    """
-    if not callable(protected):
-        names = frozenset(path.casefold() for path in protected)
-        protected = lambda path: path.casefold() in names  # noqa: E731
-    kept: list[bytes] = []
-    dropped: list[str] = []
-    for section in sections(model_patch):
-        touched = [path for path in section.paths if protected(path)]
-        dropped.extend(touched)
-        if not touched:
-            kept.append(section.data)
-    return Sanitised(b"".join(kept), tuple(dict.fromkeys(dropped)))
 
 
 def sections(diff: bytes) -> tuple[Section, ...]:
@@ -177,8 +51,6 @@ def sections(diff: bytes) -> tuple[Section, ...]:
     reader = _Reader(diff)
     return tuple(reader.sections())
 
-
-# --- the reader ------------------------------------------------------------------------------------------------------
 
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _PLAIN_HEADERS = (b"similarity index ", b"dissimilarity index ", b"index ")
@@ -208,23 +80,17 @@ class _Reader:
         if not first.startswith(b"diff --git "):
             raise self._malformed("expected 'diff --git'")
         names: dict[bytes, str] = {}
-        modes: list[bytes] = []
         while (line := self._peek()) is not None and (key := _header(line)):
             self._at += 1
-            value = line[len(key) :].rstrip(b"\n")
-            if key in _MODE_HEADERS:
-                modes.append(value)
-            elif key in _NAME_HEADERS:
-                names[key] = _unquote(value)
-            elif key == b"index " and b" " in value:
-                modes.append(value.rsplit(b" ", 1)[1])
+            if key in _NAME_HEADERS:
+                names[key] = _unquote(line[len(key) :].rstrip(b"\n"))
         renamed = [names[key] for key in _NAME_HEADERS if key in names]
         marked = self._body()
         paths = renamed or marked or _names_of_first_line(first)
         for path in (*paths, *marked):
             _refuse_escape(path)
         data = b"".join(self._lines[start : self._at])
-        return Section(data=data, paths=_unique([*paths, *marked]), symlink=b"120000" in modes)
+        return Section(data=data, paths=_unique([*paths, *marked]))
 
     def _body(self) -> list[str]:
         """Read hunks or a binary patch; returns the paths of the ``---`` and ``+++`` lines."""

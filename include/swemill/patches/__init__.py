@@ -1,0 +1,26 @@
+"""Git diffs as bytes: split them, look at their paths, take parts of them away. Nothing here runs git.
+
+Everything that grades or publishes a change passes through this package, and half of what passes comes from a model.
+Paths are ``str`` with undecodable bytes kept as surrogates, so they compare and round-trip exactly; ``shown`` makes one
+fit for a message.
+"""
+
+from swemill.patches.operations import Sanitised, Split, changed_paths, sanitise, split
+from swemill.patches.paths import is_documentation, is_test_config, is_test_path, shown
+from swemill.patches.sections import BadPatch, Problem, Section, sections
+
+__all__ = [
+    "BadPatch",
+    "Problem",
+    "Sanitised",
+    "Section",
+    "Split",
+    "changed_paths",
+    "is_documentation",
+    "is_test_config",
+    "is_test_path",
+    "sanitise",
+    "sections",
+    "shown",
+    "split",
+]

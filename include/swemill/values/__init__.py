@@ -1,0 +1,57 @@
+"""Frozen values that travel between ports, stages and adapters. No behaviour beyond their own fields.
+
+One module a group of nouns; everything is imported from here: ``from swemill.values import InstanceSpec``.
+"""
+
+from swemill.values.environments import BaseImage, BuildPlan, BuildResult, Installed, Strategy
+from swemill.values.forge import (
+    BaseInference,
+    Change,
+    Comment,
+    Drop,
+    Issue,
+    Malformed,
+    PullRequestRecord,
+    RepositoryRecord,
+    StatementSource,
+)
+from swemill.values.instances import InstanceSpec, instance_id
+from swemill.values.rollouts import AgentResult, ModelEndpoint, PolicySpec, RolloutResult
+from swemill.values.sandbox import ExecResult, Limits, SandboxSpec
+from swemill.values.tests import TestOutcome, TestReport
+from swemill.values.training import JobState, JobStatus, TrainingJob
+from swemill.values.verdicts import Loss, Validated, Verdict
+
+__all__ = [
+    "AgentResult",
+    "BaseImage",
+    "BaseInference",
+    "BuildPlan",
+    "BuildResult",
+    "Change",
+    "Comment",
+    "Drop",
+    "ExecResult",
+    "Installed",
+    "InstanceSpec",
+    "Issue",
+    "JobState",
+    "JobStatus",
+    "Limits",
+    "Loss",
+    "Malformed",
+    "ModelEndpoint",
+    "PolicySpec",
+    "PullRequestRecord",
+    "RepositoryRecord",
+    "RolloutResult",
+    "SandboxSpec",
+    "StatementSource",
+    "Strategy",
+    "TestOutcome",
+    "TestReport",
+    "TrainingJob",
+    "Validated",
+    "Verdict",
+    "instance_id",
+]
