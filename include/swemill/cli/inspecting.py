@@ -12,7 +12,7 @@ from swemill.cli.context import open_mill, printable, say
 from swemill.cli.tables import print_funnel, print_instances
 from swemill.errors import StoreUnavailable, UnknownSubject, UserError
 from swemill.jobs.export import export_swebench
-from swemill.models import Attempt
+from swemill.models import Attempt, Incident
 from swemill.reasons import ADVICE, Reason, Stage
 from swemill.store import report
 from swemill.wiring import Mill
@@ -86,10 +86,10 @@ def explain(instance: str, as_json: AsJson = False) -> None:
             )
         )
         return
-    for attempt in attempts:
-        _print_attempt(mill, attempt)
-    for incident in incidents:
-        say(f"\nincident at {incident.at:%Y-%m-%d %H:%M:%S} in {incident.stage}, retried: {incident.message}")
+    told = [(attempt.finished_at, _attempt_text(mill, attempt)) for attempt in attempts]
+    told += [(incident.at, _incident_text(incident)) for incident in incidents]
+    for _, text in sorted(told):
+        typer.echo(text)
 
 
 def _attempt(mill: Mill, attempt: Attempt) -> dict[str, object]:
@@ -108,20 +108,27 @@ def _attempt(mill: Mill, attempt: Attempt) -> dict[str, object]:
     }
 
 
-def _print_attempt(mill: Mill, attempt: Attempt) -> None:
+def _attempt_text(mill: Mill, attempt: Attempt) -> str:
     seconds = (attempt.finished_at - attempt.started_at).total_seconds()
     how = attempt.config.get("strategy")
     title = printable(f"{attempt.stage}{f' ({how})' if how else ''}  {attempt.subject}")
     verdict = typer.style("passed", fg="green") if attempt.passed else typer.style(f"lost: {attempt.reason}", fg="red")
-    typer.echo(f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s")
-    typer.echo(f"  {verdict}  {printable(attempt.detail)}")
-    if attempt.passed or not attempt.reason:
-        return
-    say(f"  what to do: {ADVICE[Reason(attempt.reason)]}")
-    tail = _log_tail(mill, attempt)
-    if tail:
-        say(f"  log tail (whole: blob {attempt.log_blob}):")
-        say("\n".join(f"    {line}" for line in tail.splitlines()))
+    lines = [
+        f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s",
+        f"  {verdict}  {printable(attempt.detail)}",
+    ]
+    if not attempt.passed and attempt.reason:
+        lines.append(f"  what to do: {ADVICE[Reason(attempt.reason)]}")
+        if tail := _log_tail(mill, attempt):
+            lines.append(f"  log tail (whole: blob {attempt.log_blob}):")
+            lines += [f"    {printable(line)}" for line in tail.splitlines()]
+    return "\n".join(lines)
+
+
+def _incident_text(incident: Incident) -> str:
+    title = typer.style(printable(f"{incident.stage}  {incident.subject}"), bold=True)
+    trouble = typer.style("infrastructure trouble, no verdict", fg="yellow")
+    return f"\n{title}  {incident.at:%Y-%m-%d %H:%M:%S}\n  {trouble}  {printable(incident.message)}"
 
 
 def _log_tail(mill: Mill, attempt: Attempt) -> str:

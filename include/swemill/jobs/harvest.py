@@ -101,7 +101,9 @@ def _save(mill: Mill, forge_name: str, item: Candidate | Rejected) -> int:
             return int(insert_attempt(session, work, ending) is not None)
     patch_blob, test_patch_blob = mill.blobs.put(item.instance.patch), mill.blobs.put(item.instance.test_patch)
     with mill.store.session() as session:
-        attempt_id = insert_attempt(session, work, Ending(passed=True, started_at=now))
+        spec = item.instance
+        detail = f"base commit {spec.base_commit[:12]} ({spec.base_inference}), statement from {spec.statement_source}"
+        attempt_id = insert_attempt(session, work, Ending(passed=True, started_at=now, detail=detail))
         if attempt_id is not None:
             _insert_instance(session, attempt_id, item, patch_blob, test_patch_blob)
         return int(attempt_id is not None)

@@ -9,6 +9,7 @@ environment variable of the image would also change what tests see.
 import hashlib
 import io
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 log = logging.getLogger(__name__)
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_TROUBLE = re.compile(r"error|certificate|fail|unable|could not", re.IGNORECASE)
 
 PYTHONS: Mapping[str, str] = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
 """Python of each Debian release."""
@@ -162,7 +165,8 @@ class BaseImages:
                 tail = [*tail[-40:], str(answer.get("stream") or answer.get("error") or "")]
                 if "error" in answer:
                     kind = DiskFull if says_disk_full("".join(tail)) else SandboxUnavailable
-                    raise kind(f"building the base image {reference} failed: {''.join(tail)[-2000:]}")
+                    log.error("building the base image %s failed:\n%s", reference, "".join(tail))
+                    raise kind(f"building the base image {reference} failed: {_cause(''.join(tail))}")
         log.info("base image: %s is ready", reference)
 
     def _raw(self) -> tuple[str, str]:
@@ -224,3 +228,12 @@ install -o mill -g mill -m 644 /dev/null /opt/lock.txt
 # Nothing below needs set-user-id programs, and no foreign code should find one.
 find / -xdev -type f -perm /6000 -exec chmod a-s {{}} +
 """
+
+
+def _cause(output: str) -> str:
+    """The telling line of a failed build, and what to do where that is known; the log has all of it."""
+    lines = [_ANSI.sub("", line).strip() for line in output.splitlines()]
+    telling = [line for line in lines if _TROUBLE.search(line)] or [line for line in lines if line] or ["no output"]
+    if any("certificate" in line.lower() for line in telling):
+        return f"{telling[0][:300]} (set SWEMILL_CA_BUNDLE to the certificates of your proxy)"
+    return f"{telling[0][:300]} (are the Debian mirror and the package index reachable from containers?)"
