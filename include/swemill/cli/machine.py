@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from swemill.adapters.gateway import SCRIPTED
 from swemill.cli.context import say
 from swemill.cli.tables import print_checks, print_funnel
 from swemill.embedded import doctor, services
@@ -42,6 +43,9 @@ def run(
     say("database  migrated")
     base = mill.builder.base()
     say(f"base      {base.reference}: Python {base.python} from {base.source}")
+    for chosen in mill.active_policies(policy):
+        price = "costs nothing" if chosen.provider == SCRIPTED else f"up to {chosen.dollars:g} dollars a rollout"
+        say(f"policy    {chosen.name}: {price}")
     conf: dict[Stage, dict[str, object]] = {
         Stage.HARVEST: {"source": source, "archive": str(archive.absolute()) if archive else None},
         Stage.ROLLOUT: {"policies": policy or []},
