@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,17 @@ def test_the_running_engine_is_found_and_never_stopped(tmp_path):
     assert not docker_engine.started_here(settings)
     assert not docker_engine.stop(settings)
     assert docker_engine.find(settings) == engine
+
+
+def test_a_pid_file_of_a_killed_engine_whose_number_another_program_has_is_forgotten(tmp_path):
+    ours, gone, garbled, alive = (tmp_path / name for name in ("ours", "gone", "garbled", "alive"))
+    ours.write_text(str(os.getpid()))
+    gone.write_text("4194999")
+    garbled.write_text("x")
+    alive.write_text(str(os.getpid()))
+    program = Path(f"/proc/{os.getpid()}/comm").read_text().strip()
+    docker_engine._forget_dead({ours: "dockerd", gone: "dockerd", garbled: "dockerd", alive: program})
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["alive", "garbled"]
 
 
 def test_an_engine_that_was_named_and_does_not_answer_is_an_error_not_a_fallback(tmp_path):

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from swemill.errors import SandboxUnavailable
 from swemill.settings import Settings
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
+_PID_FILES = {Path("/var/run/docker.pid"): "dockerd", Path("/var/run/docker/containerd/containerd.pid"): "containerd"}
 _START_SECONDS = 90
 
 
@@ -133,6 +134,7 @@ def _start(settings: Settings, say: Callable[[str], None], *, local: str, option
             subprocess.run(["systemctl", "start", "docker.service"], capture_output=True, check=False)
             processes.write_private(_systemd_mark(settings), "started by swemill\n")
     else:
+        _forget_dead(_PID_FILES)
         processes.start(
             ["dockerd", "--host", local, *options],
             record=_record(settings),
@@ -153,6 +155,18 @@ def _start(settings: Settings, say: Callable[[str], None], *, local: str, option
         f"the Docker engine does not start; the end of {log}:\n{processes.tail(log, lines=8)}\n"
         "A machine that forbids mounts or iptables cannot run one: set DOCKER_HOST to an engine elsewhere"
     )
+
+
+def _forget_dead(files: Mapping[Path, str]) -> None:
+    """Remove pid files of a killed engine whose number another program has by now: with them none can be started."""
+    for file, program in files.items():
+        try:
+            pid = int(file.read_text())
+        except (OSError, ValueError):
+            continue
+        command = Path(f"/proc/{pid}/comm")
+        if not command.exists() or command.read_text().strip() != program:
+            file.unlink(missing_ok=True)
 
 
 def _answers_within(settings: Settings, seconds: float, *, local: str) -> bool:
