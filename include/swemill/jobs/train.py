@@ -119,8 +119,9 @@ def _outcome(release_id: int, trained: Trained) -> Outcome:
             )
         )
 
+    dropped = sum(trained.result["rows_dropped"].values())
     detail = (
-        f"{trained.steps} steps, loss {trained.first_loss:.3f} -> {trained.final_loss:.3f}, "
-        f"checkpoint {trained.checkpoint}"
+        f"{trained.steps} steps on {trained.result['rows_kept']} trajectories ({dropped} dropped), "
+        f"loss {trained.first_loss:.3f} -> {trained.final_loss:.3f}, checkpoint {trained.checkpoint}"
     )
     return Outcome(passed=True, detail=detail, log=trained.log, save=save)

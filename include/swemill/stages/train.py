@@ -11,7 +11,7 @@ from swemill.ports import GpuNode
 from swemill.reasons import Reason
 from swemill.values import JobState, JobStatus, Loss, TrainingJob
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise it when the meaning of a training run changes."""
 
 _NOT_THE_DATAS_FAULT = frozenset({"interrupted"})
