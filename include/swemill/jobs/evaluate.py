@@ -14,7 +14,7 @@ from swemill.reasons import Stage
 from swemill.stages import evaluate as stage
 from swemill.stages.release import is_held_out
 from swemill.store.facts import Work, has_effect, put_policy
-from swemill.store.pending import judged_rollouts, validated_instances
+from swemill.store.pending import LoadedRollout, ValidatedInstance, judged_rollouts, validated_instances
 from swemill.values import PolicySpec
 from swemill.wiring import Mill
 
@@ -29,6 +29,13 @@ class _Evidence(NamedTuple):
     effect: str
 
 
+class _Facts(NamedTuple):
+    """What every evaluation is made from, loaded once for all policies and splits."""
+
+    rollouts: list[LoadedRollout]
+    validated: list[ValidatedInstance]
+
+
 def pending(mill: Mill, *, policies: list[str] | None = None, split: str | None = None) -> list[str]:
     """Evaluations whose rollouts are all judged and that were not made yet.
 
@@ -39,9 +46,10 @@ def pending(mill: Mill, *, policies: list[str] | None = None, split: str | None 
         _require_split(split)
     subjects = []
     with mill.store.session() as session:
+        facts = _facts(session)
         for policy in _policies(mill, policies):
             for name in [split] if split else SPLITS:
-                evidence, missing = _evidence(mill, session, policy, name)
+                evidence, missing = _evidence(mill, facts, policy, name)
                 done = has_effect(session, _work(policy, name, evidence).effect_key)
                 if evidence and not missing and not done:
                     subjects.append(f"{policy.name}/{name}")
@@ -58,7 +66,7 @@ def evaluate(mill: Mill, subject: str) -> Done:
     _require_split(split)
     policy = mill.active_policies([name])[0]
     with mill.store.session() as session:
-        evidence, missing = _evidence(mill, session, policy, split)
+        evidence, missing = _evidence(mill, _facts(session), policy, split)
         if split == "holdout":
             stage.require_disjoint(trained=_trained(session), evaluated=_repositories(session, evidence))
     if missing:
@@ -114,10 +122,14 @@ def _work(policy: PolicySpec, split: str, evidence: Mapping[str, _Evidence]) -> 
     )
 
 
-def _evidence(mill: Mill, session: Session, policy: PolicySpec, split: str) -> tuple[dict[str, _Evidence], list[str]]:
+def _facts(session: Session) -> _Facts:
+    return _Facts(judged_rollouts(session), validated_instances(session))
+
+
+def _evidence(mill: Mill, facts: _Facts, policy: PolicySpec, split: str) -> tuple[dict[str, _Evidence], list[str]]:
     """Verdicts by instance, and the instances of the split that have none yet."""
     verdicts: dict[str, _Evidence] = {}
-    for row in judged_rollouts(session):
+    for row in facts.rollouts:
         if row.policy.config != policy.config() or row.rollout.number != 1:
             continue
         if row.judgement is not None and row.judgement_effect is not None:
@@ -126,7 +138,7 @@ def _evidence(mill: Mill, session: Session, policy: PolicySpec, split: str) -> t
             verdicts[row.rollout.instance_id] = _Evidence(False, row.attempt.effect_key)
     wanted = [
         row.instance.instance_id
-        for row in validated_instances(session)
+        for row in facts.validated
         if split == "all" or is_held_out(row.instance.repository, mill.settings.holdout_percent)
     ]
     missing = sorted(set(wanted) - set(verdicts))
