@@ -53,6 +53,14 @@ def no_code_change(paths: Sequence[str], layout: TestLayout = _BY_NAME) -> Drop 
     return Drop(reason=Reason.NO_CODE_CHANGE, detail=f"outside the tests only {named}" if named else "tests only")
 
 
+def too_many_paths(paths: Iterable[str], *, limit: int) -> Drop | None:
+    """A diff spells out every path that it touches: when these alone exceed the limit, it need not be made."""
+    size = sum(len(path) + 8 for path in paths)
+    if size <= limit:
+        return None
+    return Drop(reason=Reason.PATCH_TOO_LARGE, detail=f"the paths alone take {size} bytes, the limit is {limit}")
+
+
 def patch_too_large(size: int, *, limit: int) -> Drop | None:
     """Gold patch and test patch together may hold ``limit`` bytes."""
     if size <= limit:

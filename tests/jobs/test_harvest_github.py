@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from swemill.errors import AlreadyClaimed, ForgeUnavailable, RateLimited, UnknownSubject
-from swemill.jobs import discover, harvest_github
+from swemill.jobs import discover, harvest_github, pending
 from swemill.jobs.load import repository_record
-from swemill.models import ApiBudget, Attempt, Incident, Instance, ListingPage, PullRequest, Repository
+from swemill.models import ApiBudget, AskedWindow, Attempt, Incident, Instance, ListingPage, PullRequest, Repository
 from swemill.store.loading import load_instance
 from swemill.store.pending import pending_installs
 from swemill.values import Window
@@ -61,6 +61,12 @@ def harvest(mill: Mill, window: Window, names=()) -> harvest_github.Harvested | 
     """Plan and do, as a run of the DAG does."""
     planned = harvest_github.plan(mill, window, names=names, say=quiet)
     return harvest_github.harvest_repositories(mill, planned, window, say=quiet) if planned else None
+
+
+def waiting(mill: Mill, window: Window) -> list[str]:
+    """What is pending, as a pass asks for it."""
+    params = {"source": "github", "since": window.since.isoformat(), "until": window.until.isoformat()}
+    return pending.of(mill, "harvest", params)
 
 
 def key(instance_id: str) -> tuple[str, int]:
@@ -137,7 +143,7 @@ def test_every_pull_request_of_the_window_ends_as_it_must(make_mill, database, g
     with mill.store.session() as session:
         before, spent = fact_counts(session), github.meter.points["graphql"]
     assert harvest(mill, SEASON) is None, "the listing began after the window's end: nobody is asked"
-    assert harvest_github.pending(mill) == []
+    assert waiting(mill, SEASON) == []
     assert harvest_github.harvest_repositories(mill, names[:2], SEASON, say=quiet).new == 0
     with mill.store.session() as session:
         assert fact_counts(session) == before
@@ -298,9 +304,9 @@ def test_a_spent_quota_stops_at_once_and_the_next_run_goes_on(known, small, serv
         assert session.scalar(select(func.count()).select_from(PullRequest)) == 3
         assert session.scalar(select(func.count()).select_from(Incident)) == 0
         session.execute(delete(ApiBudget))
-    assert harvest_github.pending(known) == ["o/n"]
+    assert waiting(known, ALWAYS) == planned == ["o/n"]
     points = serving.meter.points["graphql"]
-    assert harvest_github.harvest_repositories(known, harvest_github.pending(known), ALWAYS, say=quiet).kept == 3
+    assert harvest_github.harvest_repositories(known, planned, ALWAYS, say=quiet).kept == 3
     assert serving.meter.points["graphql"] == points + 2, "a probe and the comments; no page twice"
 
 
@@ -386,7 +392,7 @@ def test_a_repository_that_goes_in_the_middle_and_comes_back_has_lost_nothing(kn
     small.world.repositories.update(kept)
     harvest(known, ALWAYS)
     assert len(instances(known)) == 3
-    assert harvest_github.pending(known) == []
+    assert waiting(known, ALWAYS) == []
 
 
 def test_missed_nights_are_made_up_and_older_gaps_are_not(known):
@@ -416,7 +422,7 @@ def test_a_forge_that_fails_for_one_repository_leaves_the_others_done(make_mill,
     with mill.store.session() as session:
         assert session.scalars(select(Incident.subject)).all() == ["o/n"]
     serving.faults.clear()
-    assert harvest_github.pending(mill) == ["o/n"]
+    assert waiting(mill, ALWAYS) == ["o/n"]
     assert harvest(mill, ALWAYS, names=["o/n"]).kept == 3
 
 
@@ -431,7 +437,8 @@ def test_named_pull_requests_need_no_token_and_no_window(make_mill, database, sm
     before = len(serving.meter.requests)
     assert harvest_github.harvest_named(mill, [("o/n", number)], say=quiet).new == 0
     assert len(serving.meter.requests) == before
-    assert harvest_github.pending(mill) == []
+    with mill.store.session() as session:
+        assert session.scalar(select(func.count()).select_from(AskedWindow)) == 0
 
 
 def test_an_evaluation_set_withdraws_what_was_harvested_and_leaves_the_rest_as_it_is(

@@ -473,6 +473,22 @@ def test_a_repository_that_goes_between_commits_and_configuration(
     assert found.reason is Reason.MISSING_REPOSITORY
 
 
+def test_a_broken_fetch_leaves_nothing_that_looks_prepared(
+    tmp_path: Path, server: GitServer, upstream: Upstream
+) -> None:
+    made = Clone(clone_path(tmp_path / "mirrors", repository(server)), Remote(url=repository(server).location))
+    made.refresh()
+    made.bring_heads([1, 2])
+    source, pull = forge(tmp_path), upstream.pulls[0]
+    for ask in (source.touched, source.change):
+        server.fault = 500
+        for _ in range(2):
+            with pytest.raises(ForgeUnavailable):
+                ask(repository(server), pull)
+        server.fault = 0
+        assert not isinstance(ask(repository(server), pull), Drop)
+
+
 def test_an_absent_commit_loses_one_pull_request_only(tmp_path: Path, server: GitServer, upstream: Upstream) -> None:
     source = forge(tmp_path)
     lost = upstream.pull(3, upstream.one, ABSENT)

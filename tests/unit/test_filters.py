@@ -74,6 +74,13 @@ def test_size_has_a_limit() -> None:
     assert "11 bytes" in drop.detail
 
 
+def test_a_change_of_very_many_files_is_lost_before_its_diff_is_made() -> None:
+    paths = [f"src/module_{number}.py" for number in range(1000)]
+    assert filters.too_many_paths(paths, limit=100_000) is None
+    drop = filters.too_many_paths(paths, limit=20_000)
+    assert reason(drop) is Reason.PATCH_TOO_LARGE
+
+
 def test_first_stops_at_the_first_loss() -> None:
     def never() -> Drop | None:
         raise AssertionError("asked although already lost")

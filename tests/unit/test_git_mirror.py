@@ -73,6 +73,27 @@ def test_a_commit_is_read_as_it_is(mirror: GitMirror) -> None:
     assert mirror.default_branch() == "main"
 
 
+@pytest.mark.parametrize(
+    "author, year",
+    [
+        (b"A <a@localhost> 1704067200", 2024),
+        (b"A > B <a@localhost> 1704067200 +9999999", 2024),
+        (b"A <a@localhost> -1 +0000", 1970),
+        (b"A <a@localhost> " + b"9" * 5000 + b" +0000", 1970),
+        (b"A <a@localhost> 999999999999999 +0000", 9999),
+        (b"A <a@localhost>", 1970),
+        (b"A", 1970),
+        (b"", 1970),
+    ],
+)
+def test_a_commit_whose_dates_are_no_dates_is_read(mirror: GitMirror, author: bytes, year: int) -> None:
+    (third, *_) = mirror.log("HEAD")
+    record = b"tree %s\nauthor %s\ncommitter %s\n\nodd\n" % (third.tree.encode(), author, author)
+    oid = git(mirror.path, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=record).decode().strip()
+    odd = mirror.commit(oid)
+    assert (odd.tree, odd.message, odd.authored_at.year, odd.committed_at.year) == (third.tree, "odd", year, year)
+
+
 def test_many_commits_and_contents_are_read_at_once(mirror: GitMirror) -> None:
     third, second, first = mirror.log("HEAD")
     fresh = GitMirror(mirror.path)

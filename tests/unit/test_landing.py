@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from swemill.adapters import landed_change as landed_module
+from swemill.adapters.git_command import OutputTooLarge
 from swemill.adapters.git_mirror import GitMirror
 from swemill.adapters.landed_change import landed_change, touched_paths
-from swemill.adapters.landing import Landing, find_landing
+from swemill.adapters.landing import Landing, find_landing, settle
 from swemill.patches import changed_paths
 from swemill.reasons import Reason
 from swemill.values import BaseInference, Change, Drop, PullRequestRecord
@@ -383,6 +385,20 @@ def test_every_way_to_land(history: History, build: Callable[[History], Case]) -
     assert isinstance(landing, Landing)
     touched = touched_paths(GitMirror(history.root / "mirror.git"), landing)
     assert set(touched.paths) == set(changed_paths(change.diff))
+
+
+def test_a_doubt_about_large_files_is_too_large_too(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = squash_beside_a_change_of_the_same_file(history)
+    monkeypatch.setattr(landed_module, "DIFF_LIMIT", 100)
+    change = history.change(case.landed, head=case.head)
+    assert isinstance(change, Drop)
+    assert change.reason is Reason.PATCH_TOO_LARGE
+    mirror = GitMirror(history.root / "mirror.git")
+    landing = find_landing(mirror, history.pull(case.landed, case.head, None))
+    assert isinstance(landing, Landing)
+    assert landing.doubtful
+    with pytest.raises(OutputTooLarge):
+        settle(mirror, landing, limit=100)
 
 
 def test_what_is_missing_is_named(history: History) -> None:

@@ -50,6 +50,7 @@ def add(tree: WorkTree, files: dict[bytes, bytes | None]) -> str:
         ("1!2.0", "2.0"),
         ("nightly", ""),
         ("py3", ""),
+        ("9" * 250_000 + ".2", ""),
         ("", ""),
     ],
 )

@@ -25,6 +25,10 @@ _TAGS = ("[0-9]*", "[vV][0-9]*", "*[-_/.][0-9]*", "*[-_/.][vV][0-9]*")
 """Globs of tags that look like versions (git describe --match)."""
 
 
+_LONGEST_VERSION = 256
+"""Characters that are looked at, more than a tag may have: the search takes the square of what a file spells out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Licence:
     """A licence file; both empty where there is none."""
@@ -71,6 +75,7 @@ def swebench_version(text: str) -> str:
     ``v2.3.1`` is 2.3, ``release_1_4`` is 1.4, ``22.1.0rc1`` is 22.1, ``v7`` is 7, ``nightly`` is nothing. Source:
     SWE-bench, ``versioning/get_versions.py`` (major and minor of ``__version__``).
     """
+    text = text[:_LONGEST_VERSION]
     numbers = re.search(r"(?<![0-9A-Za-z])[vV]?(\d+)[._](\d+)", text) or re.search(r"(\d+)[._](\d+)", text)
     if numbers:
         return f"{numbers[1]}.{numbers[2]}"

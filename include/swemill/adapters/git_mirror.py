@@ -16,7 +16,7 @@ from swemill.adapters.kept import Kept
 _KEPT_CONTENTS = 32 << 20
 """Bytes of contents that are kept in memory: configuration and licence files, which hardly ever change."""
 _KEPT_ENTRIES = 100_000
-"""Changed paths that are kept in memory."""
+"""Changed paths, and entries of roots, that are kept in memory."""
 _KEPT_SIZES = 1_000_000
 """Ids of objects that are known to be here."""
 
@@ -28,7 +28,7 @@ class GitMirror:
         self.path = path
         self._timeout = timeout
         self._loaded: dict[str, Commit] = {}
-        self._tops: dict[str, tuple[TreeFile, ...]] = {}
+        self._tops: Kept[str, tuple[TreeFile, ...]] = Kept(_KEPT_ENTRIES)
         self._entries: Kept[tuple[str, str], tuple[Entry, ...]] = Kept(_KEPT_ENTRIES)
         self._sizes: Kept[str, int] = Kept(_KEPT_SIZES)
         self._contents: Kept[str, bytes] = Kept(_KEPT_CONTENTS)
@@ -139,9 +139,11 @@ class GitMirror:
 
     def top(self, oid: str) -> tuple[TreeFile, ...]:
         """The entries at the root of a commit, folders included (mode 0o40000)."""
-        if oid not in self._tops:
-            self._tops[oid] = parse_tree(self.run("ls-tree", "-z", "--full-tree", oid))
-        return self._tops[oid]
+        if (kept := self._tops.get(oid)) is not None:
+            return kept
+        found = parse_tree(self.run("ls-tree", "-z", "--full-tree", oid))
+        self._tops.put(oid, found, len(found) + 1)
+        return found
 
     def tree(self, oid: str) -> tuple[TreeFile, ...]:
         """All files of a commit, submodules included."""

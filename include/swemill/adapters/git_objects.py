@@ -1,7 +1,13 @@
 """What git prints of commits and trees, as values: the output of plumbing commands, read by their documented forms."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+_WHEN = re.compile(r"> *([0-9]{1,18})(?![0-9])[^>]*$")
+"""The time behind a name and address; the zone, which old tools left out, does not matter."""
+_LAST_SECOND = 253402300799
+"""Of the year 9999."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +81,21 @@ def parse_commit(record: bytes) -> Commit:
     head, _, body = record.partition(b"\n\n")
     oid, *headers = head.decode("utf-8", "replace").lstrip("\n").split("\n")
     values = [line.partition(" ") for line in headers]
-    times = {key: _time(value) for key, _, value in values if key in ("author", "committer")}
+    first = {key: value for key, _, value in reversed(values)}
+    author, committer = first.get("author", ""), first.get("committer", "")
     message = "\n".join(line.removeprefix("    ") for line in body.decode("utf-8", "replace").split("\n"))
     return Commit(
         oid=oid,
-        tree=next(value for key, _, value in values if key == "tree"),
+        tree=first["tree"],
         parents=tuple(value for key, _, value in values if key == "parent"),
-        author=next(value.rsplit(" ", 2)[0] for key, _, value in values if key == "author"),
-        authored_at=times["author"],
-        committed_at=times["committer"],
+        author=author.rsplit(" ", 2)[0],
+        authored_at=_time(author),
+        committed_at=_time(committer),
         message=message.strip("\n").replace("\0", ""),
     )
 
 
 def _time(person: str) -> datetime:
-    seconds = int(person.rsplit(" ", 2)[-2])
-    return datetime.fromtimestamp(min(max(seconds, 0), 253402300799), UTC)
+    """When an author or committer line was written. One without a time that can be read is of 1970, as git has it."""
+    found = _WHEN.search(person)
+    return datetime.fromtimestamp(min(int(found[1]), _LAST_SECOND) if found else 0, UTC)

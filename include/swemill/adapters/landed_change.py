@@ -28,8 +28,8 @@ def wanted_blobs(mirror: GitMirror, landing: Landing) -> set[str]:
 
 def change_of(mirror: GitMirror, landing: Landing) -> Change | Drop:
     """The whole change. Drop(PATCH_TOO_LARGE), or raises BrokenRepository where the mirror lacks a content."""
-    landing = settle(mirror, landing)
     try:
+        landing = settle(mirror, landing, limit=DIFF_LIMIT)
         diff = mirror.diff(landing.base, landing.head, limit=DIFF_LIMIT)
     except OutputTooLarge:
         return Drop(reason=Reason.PATCH_TOO_LARGE, detail=f"the diff exceeds {DIFF_LIMIT} bytes")

@@ -73,15 +73,15 @@ def find_landing(mirror: GitMirror, pull: PullRequestRecord) -> Landing | Drop:
     return _squash_or_rebase(mirror, pull, commit, head)
 
 
-def settle(mirror: GitMirror, landing: Landing) -> Landing:
+def settle(mirror: GitMirror, landing: Landing, *, limit: int) -> Landing:
     """Decide a doubt by the contents of the doubtful files: the same lines changed are the same change.
 
-    Raises BrokenRepository when a content is not here.
+    Raises BrokenRepository when a content is not here, OutputTooLarge when a diff of them exceeds ``limit`` bytes.
     """
     if landing.landed is None or not landing.doubtful:
         return landing
-    written = mirror.diff(landing.base, landing.head, only=landing.doubtful)
-    landed = mirror.diff(*landing.landed, only=landing.doubtful)
+    written = mirror.diff(landing.base, landing.head, only=landing.doubtful, limit=limit)
+    landed = mirror.diff(*landing.landed, only=landing.doubtful, limit=limit)
     if _PLACE.sub(b"", written) == _PLACE.sub(b"", landed):
         return Landing(base=landing.base, head=landing.head, inference=landing.inference, first=landing.first)
     base, head = landing.landed

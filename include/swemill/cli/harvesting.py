@@ -1,6 +1,5 @@
 """Verbs that fetch: harvest a source, and what is left of GitHub's quota."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from swemill.cli.context import open_mill, say
+from swemill.cli.context import open_mill, pull_named, say
 from swemill.cli.tables import print_budgets
 from swemill.cli.waiting import waiting_out
 from swemill.errors import UserError
@@ -20,8 +19,6 @@ from swemill.jobs.windows import window
 from swemill.store.budget import budgets
 from swemill.store.repositories import known_repositories
 from swemill.wiring import Mill
-
-_PULL = re.compile(r"([\w.-]+/[\w.-]+)#([1-9]\d{0,17})")
 
 
 def register(app: typer.Typer) -> None:
@@ -83,10 +80,9 @@ def _any_known(mill: Mill) -> bool:
 
 
 def _numbered(text: str) -> tuple[str, int]:
-    match = _PULL.fullmatch(text)
-    if match is None:
+    if (pull := pull_named(text)) is None:
         raise UserError(f"--pull {text}: the form is owner/name#7")
-    return match.group(1), int(match.group(2))
+    return pull
 
 
 def quota() -> None:

@@ -1,7 +1,6 @@
 """Verbs that look: funnel, instances, explain, export."""
 
 import json
-import re
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from swemill.cli.context import open_mill, printable, say
+from swemill.cli.context import open_mill, printable, pull_named, say
 from swemill.cli.tables import print_funnel, print_instances
 from swemill.errors import StoreUnavailable, UnknownSubject, UserError
 from swemill.jobs.export import export_swebench
@@ -21,7 +20,6 @@ from swemill.wiring import Mill
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 _LOG_LINES = 25
-_PULL = re.compile(r"([\w.-]+/[\w.-]+)#(\d{1,18})")
 
 
 class ExportFormat(StrEnum):
@@ -74,8 +72,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Tell an instance's whole history: every attempt, its reason, the log's tail, what to do."""
-    if pull := _PULL.fullmatch(instance):
-        instance = instance_id(pull.group(1), int(pull.group(2)))
+    if pull := pull_named(instance):
+        instance = instance_id(*pull)
     mill = open_mill()
     with mill.store.session() as session:
         attempts = report.history(session, instance)

@@ -99,14 +99,6 @@ def unknown(mill: Mill, names: Sequence[str]) -> list[str]:
         return _unmatched(names, known_repositories(session, FORGE, names))
 
 
-def pending(mill: Mill) -> list[str]:
-    """First names of the repositories that have pull requests to harvest in the windows asked for so far."""
-    repositories = _known(mill, ())
-    with mill.store.session() as session:
-        waiting = repositories_with_pending(session, [one.id for one in repositories], present_effect(mill).config_key)
-    return [one.record.name for one in repositories if one.id in waiting]
-
-
 def harvest_repositories(mill: Mill, names: Sequence[str], window: Window, *, say: Say = log.info) -> Harvested:
     """List what was merged in ``window`` and harvest what is pending, of each of these repositories.
 

@@ -19,6 +19,7 @@ from swemill.filters import (
     no_linked_issue,
     no_test_change,
     patch_too_large,
+    too_many_paths,
 )
 from swemill.patches import BadPatch, TestLayout, changed_paths, split
 from swemill.ports import Forge, ForgeApi
@@ -155,7 +156,11 @@ class _Batch:
             return touched
         layout = TestLayout.of(touched.configuration)
         drop = first(
-            (lambda: no_test_change(touched.paths, layout), lambda: no_code_change(touched.paths, layout)),
+            (
+                lambda: too_many_paths(touched.paths, limit=self.config.max_patch_bytes),
+                lambda: no_test_change(touched.paths, layout),
+                lambda: no_code_change(touched.paths, layout),
+            )
         )
         return drop or item
 

@@ -51,7 +51,7 @@ def test_a_secondary_limit_stops_everything_for_as_long_as_asked(github, client,
     assert ledger.blocks.keys() == {"core", "graphql", "search"}
 
 
-@pytest.mark.parametrize("retry", ["date", "7200000000000000", "soon"])
+@pytest.mark.parametrize("retry", ["date", "7200000000000000", "soon", "Mon, 01 Jan 2024 00:00:00 +99999999999999"])
 def test_any_retry_after_is_survived(github, client, retry):
     value = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True) if retry == "date" else retry
     github.says(Scripted(status=429, body={"message": "slow down"}, headers={"Retry-After": value}))
@@ -71,6 +71,11 @@ def test_unnamed_waits_grow_and_are_forgotten_after_a_success(github, client):
             waits.append((limited.until - datetime.now(UTC)).total_seconds())
     assert [round(wait / 60, 1) >= least for wait, least in zip(waits, (1, 2, 4, 1), strict=True)] == [True] * 4
     assert waits[3] < 80
+    github.script = lambda asked: refusal
+    for _ in range(50):  # more than a doubled wait could be counted in
+        with pytest.raises(RateLimited) as caught:
+            client.get("/x")
+    assert timedelta(minutes=15) < caught.value.until - datetime.now(UTC) < timedelta(minutes=20)
 
 
 @pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])

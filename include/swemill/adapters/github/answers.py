@@ -117,7 +117,7 @@ def http_date(value: str) -> datetime | None:
     """A date of HTTP, with its zone; None when it is none."""
     try:
         parsed = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers of many digits
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
@@ -134,7 +134,7 @@ def _error(entry: Any) -> GraphqlError:
     kind, said, path = entry.get("type"), entry.get("message"), entry.get("path")
     steps = path if isinstance(path, list) else []
     return GraphqlError(
-        type=kind if isinstance(kind, str) else "",
+        type=one_line(kind) if isinstance(kind, str) else "",
         message=one_line(said) if isinstance(said, str) else "",
         path=tuple(step for step in steps if isinstance(step, (str, int))),
     )

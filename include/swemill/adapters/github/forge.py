@@ -6,6 +6,7 @@ their paths were seen: each a few fetches, however large the batch. What was not
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from swemill.values import Change, Drop, Malformed, PullRequestRecord, Repositor
 
 _MOST_KEPT = 20_000
 """Landings kept in memory."""
+_Key = tuple[str, PullRequestRecord]
 
 
 class GitHub:
@@ -53,8 +55,8 @@ class GitHub:
         self._token = token
         self._ca_bundle = ca_bundle
         self._clones: dict[Path, Clone] = {}
-        self._landings: dict[tuple[str, PullRequestRecord], Landing | Drop] = {}
-        self._filled: set[tuple[str, PullRequestRecord]] = set()
+        self._landings: dict[_Key, Landing | Drop] = {}
+        self._filled: set[_Key] = set()
 
     # --- what there is ---------------------------------------------------------------------------------------------
 
@@ -114,14 +116,16 @@ class GitHub:
             named = (oid for pull in pull_requests for oid in (pull.merge_commit_oid, pull.head_ref_oid) if oid)
             clone.load(parent for commit in clone.load(named) for parent in commit.parents)
         wanted: dict[str, tuple[str, ...]] = {}
+        found: dict[_Key, Landing | Drop] = {}
         for pull in pull_requests:
-            landing = self._landings[_key(repository, pull)] = _landing(clone, pull, gone)
+            landing = found[_key(repository, pull)] = _landing(clone, pull, gone)
             if isinstance(landing, Landing) and landing.base not in wanted:
                 wanted[landing.base] = wanted_at_base(clone, landing.base)
         try:
             clone.fill({oid for oids in wanted.values() for oid in oids})
         except RepositoryGone as error:
-            self._lose(repository, pull_requests, wanted, str(error))
+            _lose(clone, found, wanted, str(error))
+        self._landings |= found  # only now: what a broken fetch did not bring must not look absent later
 
     def touched(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Touched | Drop:
         """The paths of the change; Drop(MISSING_REPOSITORY or MISSING_COMMIT) where GitHub has it no more."""
@@ -136,11 +140,9 @@ class GitHub:
             landing = self._prepared(repository, pull)
             if isinstance(landing, Landing):
                 wanted |= wanted_blobs(clone, landing)
-            self._filled.add(_key(repository, pull))
-        try:
+        with suppress(RepositoryGone):  # `change` names each content that is missing
             clone.fill(wanted)
-        except RepositoryGone:
-            return  # `change` names each content that is missing
+        self._filled |= {_key(repository, pull) for pull in pull_requests}
 
     def change(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Change | Drop:
         """The change as it landed; Drop(MISSING_REPOSITORY or MISSING_COMMIT) where GitHub has it no more."""
@@ -162,20 +164,6 @@ class GitHub:
             clone.refresh()
             clone.bring_commits([commit])
         return clone.snapshot(commit)
-
-    def _lose(
-        self,
-        repository: RepositoryRecord,
-        pull_requests: Sequence[PullRequestRecord],
-        wanted: Mapping[str, tuple[str, ...]],
-        why: str,
-    ) -> None:
-        """The repository went with contents that were still wanted: these pull requests cannot be judged."""
-        lacking = set(self._clone(repository).missing(oid for oids in wanted.values() for oid in oids))
-        for pull in pull_requests:
-            landing = self._landings[_key(repository, pull)]
-            if isinstance(landing, Landing) and not lacking.isdisjoint(wanted[landing.base]):
-                self._landings[_key(repository, pull)] = Drop(reason=Reason.MISSING_REPOSITORY, detail=why)
 
     def _prepared(self, repository: RepositoryRecord, pull: PullRequestRecord) -> Landing | Drop:
         key = _key(repository, pull)
@@ -199,8 +187,16 @@ def git_host(api_url: str) -> str:
     return "github.com" if host == "api.github.com" else host
 
 
-def _key(repository: RepositoryRecord, pull: PullRequestRecord) -> tuple[str, PullRequestRecord]:
+def _key(repository: RepositoryRecord, pull: PullRequestRecord) -> _Key:
     return repository.forge_id or repository.name, pull
+
+
+def _lose(clone: Clone, found: dict[_Key, Landing | Drop], wanted: Mapping[str, tuple[str, ...]], why: str) -> None:
+    """The repository went with contents that were still wanted: these pull requests cannot be judged."""
+    lacking = set(clone.missing(oid for oids in wanted.values() for oid in oids))
+    for key, landing in found.items():
+        if isinstance(landing, Landing) and not lacking.isdisjoint(wanted[landing.base]):
+            found[key] = Drop(reason=Reason.MISSING_REPOSITORY, detail=why)
 
 
 def _bring(clone: Clone, pulls: Sequence[PullRequestRecord]) -> None:

@@ -9,6 +9,9 @@ from swemill.adapters.github import limits
 from swemill.adapters.github.connection import Connection
 from swemill.errors import RateLimited
 
+_MOST_DOUBLINGS = 10
+"""More than lead to the longest wait."""
+
 
 class Pacing:
     """Remembers how often in a row each credential was asked to slow down."""
@@ -41,8 +44,9 @@ class Pacing:
             with self._lock:
                 strikes = self._strikes[connection.credential.key, resource]
                 self._strikes[connection.credential.key, resource] += 1
+            grown = limits.FIRST_WAIT * 2 ** min(strikes, _MOST_DOUBLINGS)
             # The jitter keeps workers from coming back all at once.
-            wait = min(limits.FIRST_WAIT * 2**strikes, limits.LONGEST_WAIT) * random.uniform(1.0, 1.2)
+            wait = min(grown, limits.LONGEST_WAIT) * random.uniform(1.0, 1.2)
         until = datetime.now(UTC) + wait
         why = limits.words(resource, refusal, told.limit if told else None)
         for each in limits.RESOURCES if refusal.secondary else (resource,):

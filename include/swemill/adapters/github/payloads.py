@@ -236,5 +236,5 @@ def gone_because(answer: GraphqlAnswer) -> str:
 
 def unexplained(error: GraphqlError) -> ForgeUnavailable:
     """The error to raise for one that GitHub gave in place of an answer."""
-    place = ".".join(map(str, error.path)) or "the whole query"
+    place = one_line(".".join(map(str, error.path))) or "the whole query"
     return ForgeUnavailable(f"GitHub could not answer {place}: {error.type or 'error'}: {error.message}; try again")

@@ -117,9 +117,7 @@ class RestApi:
         except NotThere as cause:
             raise _gone(repository, cause) from cause
         if any(isinstance(entry, Pull) and self._is_other(repository, entry) for entry in entries):
-            raise UnknownSubject(
-                f"another repository is called {repository.name} now; its id {repository.forge_id} moved"
-            )
+            raise _moved(repository)
         times = [entry.updated_at for entry in entries if isinstance(entry, Pull)]
         listed = [entry.listed() if isinstance(entry, Pull) else entry for entry in entries]
         return PullPage(
@@ -141,7 +139,10 @@ class RestApi:
         return found
 
     def pull_request(self, repository: RepositoryRecord, number: int) -> ListedPull | Malformed:
-        """See ``ForgeApi.pull_request``. Its issues are empty. A repository that is gone has no pull request either."""
+        """See ``ForgeApi.pull_request``. Its issues are empty. A repository that is gone has no pull request either.
+
+        Raises UnknownSubject when another repository has its name now.
+        """
         where = f"pull request {number}"
         try:
             data = self._client.get(f"/repos/{self._name(repository)}/pulls/{number}").data
@@ -150,6 +151,8 @@ class RestApi:
         entry = rest_payloads.pull(data, repository)
         if isinstance(entry, Malformed):
             return entry
+        if self._is_other(repository, entry):
+            raise _moved(repository)
         return entry.listed() or malformed(repository, where, f"{where} was never merged", Reason.NOT_MERGED)
 
     def issues(self, repository: RepositoryRecord, numbers: Sequence[int]) -> Mapping[int, Issue]:
@@ -189,7 +192,8 @@ class RestApi:
             return None
         pulls = [entry for entry in entries if isinstance(entry, Pull)]
         if not pulls:
-            return Probe(name=self._name(repository), location=repository.location, newest_update=None)
+            newest = answer.date if entries else None  # what cannot be read is new: its listing names it
+            return Probe(name=self._name(repository), location=repository.location, newest_update=newest)
         if self._is_other(repository, pulls[0]):
             return None
         home = pulls[0].home
@@ -239,3 +243,7 @@ def _next_number(cursor: str | None, answer: Answer) -> str | None:
 
 def _gone(repository: RepositoryRecord, cause: NotThere) -> UnknownSubject:
     return UnknownSubject(f"GitHub no longer has the repository {repository.name} ({repository.forge_id}): {cause}")
+
+
+def _moved(repository: RepositoryRecord) -> UnknownSubject:
+    return UnknownSubject(f"another repository is called {repository.name} now; its id {repository.forge_id} moved")

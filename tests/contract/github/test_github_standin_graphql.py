@@ -1,14 +1,13 @@
 """The stand-in's GraphQL and git sides: costs as documented, cursors that name places, errors as GitHub words them."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from graphql import parse
 
-from tests.github_standin.build import WorldBuilder
+from tests.contract.github.acme_tool import ask, tool_world
 from tests.github_standin.cost import Cost, cost_of
 from tests.github_standin.model import World
 from tests.github_standin.schema import load_schema
@@ -29,33 +28,8 @@ query Page($size: Int!, $cursor: String) {
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """One repository that had another name, with four merged pull requests (2, 3, 4, 6) and an open one (5)."""
-    builder = WorldBuilder(tmp_path)
-    tool = builder.repository("acme/former")
-    issue = tool.issue("It is broken", "Always.", comments=[(tool.clock, "Here too."), (tool.clock, "And here.")])
-    for way in ("merge", "squash", "rebase", "unmerged", "merge"):
-        tool.pull(way, issues=[issue])
-    world = builder.build()
-    world.rename("acme/former", "acme/tool")
-    return world
-
-
-@pytest.fixture
-def github(world: World) -> Iterator[Standin]:
-    with Standin(world) as standin:
-        yield standin
-
-
-@pytest.fixture
-def client(github: Standin) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=github.url, headers={"authorization": "Bearer one"}, timeout=60) as client:
-        yield client
-
-
-def ask(client: httpx.Client, query: str, **variables: object) -> dict:
-    answer = client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200
-    return answer.json()
+    """One for each test: some change it."""
+    return tool_world(tmp_path)
 
 
 def cost(query: str, **variables: object) -> Cost:
@@ -106,33 +80,33 @@ def test_ids_count_as_the_requests_that_each_of_them_makes():
         ),
     ],
 )
-def test_queries_over_the_limits_are_refused_and_cost_nothing(github, client, query, kind):
-    assert ask(client, query)["errors"][0]["type"] == kind
+def test_queries_over_the_limits_are_refused_and_cost_nothing(github, http, query, kind):
+    assert ask(http, query)["errors"][0]["type"] == kind
     assert github.meter.points["graphql"] == 0
 
 
 def test_a_field_that_github_lacks_is_an_error_and_one_that_the_standin_lacks_is_a_failure(world):
-    with Standin(world) as github, httpx.Client(base_url=github.url, headers={"authorization": "Bearer one"}) as client:
-        assert "nonsense" in ask(client, "{viewer{nonsense}}")["errors"][0]["message"]
+    with Standin(world) as github, httpx.Client(base_url=github.url, headers={"authorization": "Bearer one"}) as http:
+        assert "nonsense" in ask(http, "{viewer{nonsense}}")["errors"][0]["message"]
 
     def ask_too_much() -> None:
-        with Standin(world) as github, httpx.Client(base_url=github.url) as client:
+        with Standin(world) as github, httpx.Client(base_url=github.url) as http:
             query = {"query": "{viewer{bioHTML}}"}
-            assert client.post("/graphql", json=query, headers={"authorization": "Bearer one"}).status_code == 501
+            assert http.post("/graphql", json=query, headers={"authorization": "Bearer one"}).status_code == 501
 
     with pytest.raises(AssertionError, match=r"User\.bioHTML"):
         ask_too_much()
 
 
-def test_pages_go_on_where_they_ended_though_others_move(github, client, world):
-    first = ask(client, PAGE, size=2)["data"]["repository"]["pullRequests"]
+def test_pages_go_on_where_they_ended_though_others_move(github, http, world):
+    first = ask(http, PAGE, size=2)["data"]["repository"]["pullRequests"]
     assert [one["number"] for one in first["nodes"]] == [6, 4]
     assert first["totalCount"] == 4
 
     # A comment moves the oldest one to the top: what follows neither shifts nor repeats.
     tool = world.find("acme/tool")
     tool.pulls[2].updated_at = tool.pulls[6].updated_at.replace(year=2030)
-    second = ask(client, PAGE, size=2, cursor=first["pageInfo"]["endCursor"])["data"]["repository"]["pullRequests"]
+    second = ask(http, PAGE, size=2, cursor=first["pageInfo"]["endCursor"])["data"]["repository"]["pullRequests"]
     assert [one["number"] for one in second["nodes"]] == [3]
     assert not second["pageInfo"]["hasNextPage"]
     assert first["nodes"][0]["closingIssuesReferences"]["nodes"] == [{"number": 1}]
@@ -140,21 +114,21 @@ def test_pages_go_on_where_they_ended_though_others_move(github, client, world):
     assert github.meter.endpoint_points["POST /graphql Page"] == 2
 
 
-def test_what_is_missing_is_null_with_an_error_at_its_place(client):
-    found = ask(client, '{nodes(ids:["nothing"]){id} repository(owner:"acme",name:"tool"){issue(number:77){id}}}')
+def test_what_is_missing_is_null_with_an_error_at_its_place(http):
+    found = ask(http, '{nodes(ids:["nothing"]){id} repository(owner:"acme",name:"tool"){issue(number:77){id}}}')
 
     assert found["data"] == {"nodes": [None], "repository": {"issue": None}}
     assert [(one["type"], one["path"]) for one in found["errors"]] == [
         ("NOT_FOUND", ["nodes", 0]),
         ("NOT_FOUND", ["repository", "issue"]),
     ]
-    assert ask(client, PAGE, size=1, cursor="%%%")["errors"][0]["type"] == "INVALID_CURSOR_ARGUMENTS"
+    assert ask(http, PAGE, size=1, cursor="%%%")["errors"][0]["type"] == "INVALID_CURSOR_ARGUMENTS"
 
 
-def test_nodes_are_found_by_their_ids_and_numbers(client, world):
-    pulls = ask(client, PAGE, size=4)["data"]["repository"]["pullRequests"]["nodes"]
+def test_nodes_are_found_by_their_ids_and_numbers(http, world):
+    pulls = ask(http, PAGE, size=4)["data"]["repository"]["pullRequests"]["nodes"]
     by_id = ask(
-        client,
+        http,
         "query($ids:[ID!]!){nodes(ids:$ids){__typename ...on PullRequest{number} ...on Repository{nameWithOwner}}}",
         ids=[pulls[0]["id"], next(iter(world.repositories))],
     )
@@ -164,7 +138,7 @@ def test_nodes_are_found_by_their_ids_and_numbers(client, world):
     ]
     either = "issueOrPullRequest(number:%d){__typename ...on Issue{state comments(first:9){nodes{body}}}}"
     query = f'{{repository(owner:"acme",name:"tool"){{a:{either % 1} b:{either % 2}}}}}'
-    assert ask(client, query)["data"]["repository"] == {
+    assert ask(http, query)["data"]["repository"] == {
         "a": {
             "__typename": "Issue",
             "state": "CLOSED",
@@ -174,11 +148,11 @@ def test_nodes_are_found_by_their_ids_and_numbers(client, world):
     }
 
 
-def test_search_and_trees(client):
+def test_search_and_trees(http):
     query = """{ search(type: REPOSITORY, first: 5, query: "language:python stars:>=100 created:2019-01-01..2019-12-31")
       { repositoryCount nodes { ... on Repository { nameWithOwner object(expression: "HEAD:") { ... on Tree {
         entries { name type } } } } } } }"""
-    found = ask(client, query)["data"]["search"]
+    found = ask(http, query)["data"]["search"]
 
     assert found["repositoryCount"] == 1
     assert {"name": "tests", "type": "tree"} in found["nodes"][0]["object"]["entries"]

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -28,24 +27,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return builder.build()
 
 
-@pytest.fixture
-def github(world: World) -> Iterator[Standin]:
-    with Standin(world) as standin:
-        yield standin
+def rest(http: httpx.Client) -> httpx.Response:
+    return http.get("/repos/acme/tool")
 
 
-@pytest.fixture
-def client(github: Standin) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=github.url, headers={"authorization": "Bearer one"}, timeout=60) as client:
-        yield client
-
-
-def rest(client: httpx.Client) -> httpx.Response:
-    return client.get("/repos/acme/tool")
-
-
-def page(client: httpx.Client, size: int = 12) -> httpx.Response:
-    return client.post("/graphql", json={"query": PAGE, "variables": {"size": size}})
+def page(http: httpx.Client, size: int = 12) -> httpx.Response:
+    return http.post("/graphql", json={"query": PAGE, "variables": {"size": size}})
 
 
 def numbers(answer: httpx.Response) -> list[int | None]:
@@ -67,9 +54,9 @@ def numbers(answer: httpx.Response) -> list[int | None]:
         (Fault.HTML_200, 200, "<html>"),
     ],
 )
-def test_wrong_answers_come_once_and_as_github_words_them(github, client, call, fault, status, sign):
+def test_wrong_answers_come_once_and_as_github_words_them(github, http, call, fault, status, sign):
     github.faults.next(fault)
-    wrong, right = call(client), call(client)
+    wrong, right = call(http), call(http)
 
     assert (wrong.status_code, right.status_code) == (status, 200)
     assert sign in wrong.text
@@ -79,11 +66,11 @@ def test_wrong_answers_come_once_and_as_github_words_them(github, client, call, 
     assert wrong.headers["content-type"].startswith("text/html" if is_html else "application/json")
 
 
-def test_limits_say_when_to_come_back(github, client):
+def test_limits_say_when_to_come_back(github, http):
     github.faults.retry_after = 2
     github.faults.next(Fault.PRIMARY_200)
     github.faults.next(Fault.SECONDARY_200)
-    primary, secondary = page(client), page(client)
+    primary, secondary = page(http), page(http)
 
     assert primary.json()["errors"][0]["type"] == "RATE_LIMITED"
     assert primary.headers["x-ratelimit-remaining"] == "0"
@@ -94,76 +81,76 @@ def test_limits_say_when_to_come_back(github, client):
     # What was refused cost nothing; a 502 comes after the work.
     assert github.meter.points["graphql"] == 0
     github.faults.next(Fault.BAD_GATEWAY)
-    page(client)
+    page(http)
     assert github.meter.points["graphql"] == 1
 
 
 @pytest.mark.parametrize("call", [rest, page])
-def test_connections_break_in_every_way(github, client, call):
+def test_connections_break_in_every_way(github, http, call):
     for fault in (Fault.RESET_BEFORE, Fault.RESET_AFTER):
         github.faults.next(fault)
         with pytest.raises(httpx.ReadError):
-            call(client)
+            call(http)
     github.faults.next(Fault.TRUNCATED)
     with pytest.raises(httpx.RemoteProtocolError):
-        call(client)
+        call(http)
     github.faults.next(Fault.GARBLED)
     with pytest.raises(ValueError):
-        call(client).json()
+        call(http).json()
 
     assert [one.status for one in github.meter.log] == [0, 0, 0, 200]
     assert [one.points for one in github.meter.log] == [0, 1, 1, 1]
-    assert call(client).status_code == 200
+    assert call(http).status_code == 200
 
 
-def test_slow_and_stale_answers(github, client, world):
+def test_slow_and_stale_answers(github, http, world):
     github.faults.slow_seconds = 0.5
     github.faults.next(Fault.SLOW)
-    assert rest(client).elapsed.total_seconds() >= 0.5
+    assert rest(http).elapsed.total_seconds() >= 0.5
 
     tool = world.find("acme/tool")
     tool.stars += 1
     github.faults.next(Fault.STALE)
-    assert rest(client).json()["stargazers_count"] == tool.stars - 1
-    assert rest(client).json()["stargazers_count"] == tool.stars
+    assert rest(http).json()["stargazers_count"] == tool.stars - 1
+    assert rest(http).json()["stargazers_count"] == tool.stars
 
 
-def test_partial_results_have_an_error_for_every_null(github, client):
+def test_partial_results_have_an_error_for_every_null(github, http):
     github.faults.next(Fault.PARTIAL)
-    partial = page(client)
+    partial = page(http)
     missing = [at for at, number in enumerate(numbers(partial)) if number is None]
 
     assert missing
     assert [one["path"][-1] for one in partial.json()["errors"]] == missing
-    assert numbers(page(client)) == list(range(1, 13))
+    assert numbers(page(http)) == list(range(1, 13))
 
 
-def test_some_pull_requests_can_never_be_had(github, client, world):
+def test_some_pull_requests_can_never_be_had(github, http, world):
     node_id = next(iter(world.repositories))
     github.faults.broken.add((node_id, 3))
-    assert [numbers(page(client, 4)) for _ in range(2)] == [[1, 2, None, 4]] * 2
+    assert [numbers(page(http, 4)) for _ in range(2)] == [[1, 2, None, 4]] * 2
 
     github.faults.heavy.add((node_id, 2))
-    assert (page(client, 4).status_code, page(client, 1).status_code) == (502, 200)
+    assert (page(http, 4).status_code, page(http, 1).status_code) == (502, 200)
 
 
-def test_heavy_pages_fail_and_small_ones_do_not(github, client):
+def test_heavy_pages_fail_and_small_ones_do_not(github, http):
     github.faults.heaviest_page = 5
-    assert (page(client, 6).status_code, page(client, 5).status_code) == (502, 200)
+    assert (page(http, 6).status_code, page(http, 5).status_code) == (502, 200)
 
     github.faults.clear()
     github.faults.next(Fault.RESOURCE_LIMITS)
-    stopped = page(client).json()
+    stopped = page(http).json()
     assert stopped == {"data": {"repository": None}, "errors": [stopped["errors"][0]]}
     assert stopped["errors"][0]["type"] == "RESOURCE_LIMITS_EXCEEDED"
 
 
-def test_faults_can_be_aimed(github, client):
+def test_faults_can_be_aimed(github, http):
     github.faults.next(Fault.UNAVAILABLE, times=2, match="POST /graphql")
 
-    assert [rest(client).status_code, page(client).status_code] == [200, 503]
-    assert [rest(client).status_code, page(client).status_code] == [200, 503]
-    assert page(client).status_code == 200
+    assert [rest(http).status_code, page(http).status_code] == [200, 503]
+    assert [rest(http).status_code, page(http).status_code] == [200, 503]
+    assert page(http).status_code == 200
 
 
 def clone(github: Standin, to: Path) -> subprocess.CompletedProcess[str]:
@@ -193,14 +180,14 @@ def test_git_fails_too(github, tmp_path, service, fault, sign):
     assert clone(github, tmp_path / "right").returncode == 0
 
 
-def test_who_tries_again_gets_everything(github, client, tmp_path):
+def test_who_tries_again_gets_everything(github, http, tmp_path):
     github.faults.rate, github.faults.slow_seconds = 0.5, 0.01
     most = github.faults.most_in_a_row
 
     def persist(call) -> None:
         for _ in range(most + 1):
             try:
-                answer = call(client)
+                answer = call(http)
                 if answer.status_code == 200 and not answer.json().get("errors"):
                     return
             except (httpx.TransportError, json.JSONDecodeError, UnicodeDecodeError):
@@ -219,10 +206,10 @@ def test_who_tries_again_gets_everything(github, client, tmp_path):
 
 def test_a_seed_decides_which_faults_come(world):
     def drawn(seed: int) -> list[str]:
-        with Standin(world, seed=seed) as github, httpx.Client(base_url=github.url) as client:
+        with Standin(world, seed=seed) as github, httpx.Client(base_url=github.url) as http:
             github.faults.rate, github.faults.kinds = 0.4, [Fault.UNAVAILABLE, Fault.BAD_GATEWAY]
             for _ in range(20):
-                rest(client)
+                rest(http)
             return [one.fault for one in github.meter.log]
 
     assert drawn(1) == drawn(1) != drawn(2)

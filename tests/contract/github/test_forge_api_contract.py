@@ -1,68 +1,32 @@
 """What every ForgeApi does, held against the GitHub stand-in; and what GraphQL alone knows, breaks and costs."""
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from graphql import OperationDefinitionNode, parse, validate
 
-from swemill.adapters.github import client as github_client
 from swemill.adapters.github import queries
 from swemill.adapters.github.answers import TooHeavy
 from swemill.adapters.github.client import GithubClient
-from swemill.adapters.github.credentials import Credential
 from swemill.adapters.github.graphql_api import GraphqlApi
 from swemill.adapters.github.rest_api import RestApi
 from swemill.errors import ForgeUnavailable, UnknownSubject
 from swemill.ports import ForgeApi
 from swemill.reasons import Reason
-from swemill.values import Issue, ListedPull, Malformed, PullPage, RepositoryQuery, RepositoryRecord, Window
+from swemill.values import Issue, ListedPull, Malformed, RepositoryQuery, RepositoryRecord, Window
+from tests.contract.github.listings import BEGIN, numbers, pages, pull, record, repository, walk
 from tests.github_standin.build import WorldBuilder
 from tests.github_standin.cost import cost_of
-from tests.github_standin.model import StandinComment, StandinIssue, StandinPull, StandinRepository, World
+from tests.github_standin.model import StandinComment, StandinIssue, World
 from tests.github_standin.schema import load_schema
 from tests.github_standin.server import Standin
+from tests.unit.git_work_tree import git
+from tests.unit.scripted_github import Ledger
 
-BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 MERGED = 230
 ISSUES = {"NUL": 1001, "talk": 1002, "silent": 1003}
-
-
-class Ledger:
-    """A budget that never ends and remembers what was set aside."""
-
-    def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
-        self.minima: list[int] = []
-
-    def spend(self, resource: str, cost: int) -> None:
-        self.spent[resource] += cost
-
-    def settle(self, resource: str, *, remaining: int, limit: int, resets_at: datetime) -> None:
-        self.minima.append(remaining)
-
-    def block(self, resource: str, until: datetime, why: str) -> None:
-        raise AssertionError(f"blocked: {why}")
-
-
-def pull(number: int, **fields: Any) -> StandinPull:
-    at = BEGIN + timedelta(hours=number)
-    told: dict[str, Any] = {
-        "title": f"Change {number}",
-        "body": f"Fixes #{number}",
-        "created_at": at - timedelta(days=1),
-        "updated_at": at + timedelta(minutes=5),
-        "merged_at": at,
-        "base_ref": "main",
-        "base_oid": "a" * 40,
-        "head_oid": f"{number:040x}",
-        "merge_commit_oid": f"{number + 1000:040x}",
-    }
-    return StandinPull(number=number, **(told | fields))
 
 
 @pytest.fixture
@@ -82,69 +46,6 @@ def world(tmp_path: Path) -> World:
             number=number, title=title, body="a\0b", created_at=BEGIN, comments=list(comments)
         )
     return world
-
-
-@pytest.fixture
-def github(world: World) -> Iterator[Standin]:
-    with Standin(world) as standin:
-        yield standin
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
-
-
-def client_of(github: Standin, ledger: Ledger, cache: Path) -> GithubClient:
-    credential = Credential(key="k", way_out="set another token", token="ghp_any")
-    return GithubClient([credential], lambda key: ledger, api_url=github.url, cache=cache)
-
-
-@pytest.fixture
-def client(github: Standin, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubClient]:
-    monkeypatch.setattr(github_client, "BACKOFF", 0.01)
-    with client_of(github, ledger, tmp_path / "cache") as client:
-        yield client
-
-
-@pytest.fixture(params=[GraphqlApi, RestApi])
-def api(request: pytest.FixtureRequest, client: GithubClient) -> ForgeApi:
-    return request.param(client)
-
-
-@pytest.fixture
-def graphql(client: GithubClient) -> GraphqlApi:
-    return GraphqlApi(client)
-
-
-def record(github: Standin, name: str = "o/busy") -> RepositoryRecord:
-    found = repository(github, name)
-    return RepositoryRecord(forge="github", name=name, location=github.git_url(found.name), forge_id=found.node_id)
-
-
-def repository(github: Standin, name: str = "o/busy") -> StandinRepository:
-    found = github.world.find(name)
-    assert found is not None
-    return found
-
-
-def pages(api: ForgeApi, repository: RepositoryRecord) -> Iterator[PullPage]:
-    cursor = None
-    for _ in range(100):
-        page = api.pull_page(repository, cursor=cursor)
-        yield page
-        cursor = page.cursor
-        if cursor is None:
-            return
-    raise AssertionError("the listing does not end")
-
-
-def walk(api: ForgeApi, repository: RepositoryRecord) -> list[ListedPull | Malformed]:
-    return [entry for page in pages(api, repository) for entry in page.pulls]
-
-
-def numbers(entries: list[ListedPull | Malformed]) -> list[int]:
-    return [entry.record.number for entry in entries if isinstance(entry, ListedPull)]
 
 
 def test_a_walk_gives_every_merged_pull_request_once_the_last_updated_first(api: ForgeApi, github: Standin) -> None:
@@ -217,6 +118,20 @@ def test_a_renamed_repository_is_listed_by_its_id_even_where_its_name_was_taken(
     repository(github, "o/busy").pulls[1] = pull(1, title="of another")
     assert len(api.pull_page(new).pulls) == 100
     assert api.probe([new])[old.forge_id].name == "o/moved"
+
+
+def test_a_pull_request_is_not_taken_from_another_repository_of_the_name(client: GithubClient, github: Standin) -> None:
+    old = record(github)
+    github.world.rename("o/busy", "o/moved")
+    repository(github, "o/quiet").name = "o/busy"
+    taken = repository(github, "o/busy")
+    tip = git(taken.path, "rev-parse", "HEAD").decode().strip()
+    taken.pulls[1] = pull(1, title="of another", base_oid=tip, head_oid=tip)
+    with pytest.raises(UnknownSubject, match="another repository is called o/busy now"):
+        RestApi(client).pull_request(old, 1)
+    one = GraphqlApi(client).pull_request(old, 1)
+    assert isinstance(one, ListedPull)
+    assert one.record.title == "Change 1"
 
 
 def test_a_repository_that_is_gone_is_named(api: ForgeApi, github: Standin) -> None:
@@ -314,6 +229,14 @@ def test_a_repository_that_is_too_heavy_to_probe_counts_as_changed(graphql: Grap
     github.faults.next("bad_gateway", times=1000)
     with pytest.raises(ForgeUnavailable):
         graphql.probe(asked)
+
+
+def test_a_rest_probe_of_what_cannot_be_read_counts_as_changed(client: GithubClient, github: Standin) -> None:
+    repository(github, "o/quiet").pulls = {1: pull(1, base_oid="nonsense")}
+    asked = record(github, "o/quiet")
+    newest = RestApi(client).probe([asked])[asked.forge_id].newest_update
+    assert newest is not None
+    assert abs(newest - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_an_interrupted_rest_probe_goes_on_where_it_was(client: GithubClient, github: Standin) -> None:
@@ -418,7 +341,7 @@ def test_a_hundred_of_everything_costs_one_point(graphql: GraphqlApi, github: St
     github.meter.clear()
     assert len(graphql.comments(record(github), issues)) == 100
     assert github.meter.points["graphql"] == 1
-    assert ledger.spent["graphql"] == 5 + 2
+    assert ledger.spent("graphql") == 5 + 2
 
 
 def documents() -> dict[str, str]:

@@ -1,27 +1,25 @@
 """The newest pull requests of many repositories at once: as ``pull_page`` has them, for a fraction of its points."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from swemill.adapters.github import client as github_client
 from swemill.adapters.github import queries
 from swemill.adapters.github.answers import GraphqlError
 from swemill.adapters.github.client import GithubClient
 from swemill.adapters.github.graphql_api import GraphqlApi
 from swemill.adapters.github.newest_pulls import NewestPulls
 from swemill.adapters.github.pull_pages import PullPages
-from swemill.adapters.github.rest_api import RestApi
 from swemill.errors import ForgeUnavailable
 from swemill.ports import ForgeApi
 from swemill.values import ListedPull, Malformed, PullPage, RepositoryRecord
-from tests.contract.test_forge_api_contract import BEGIN, Ledger, client_of, numbers, pull, record, repository, walk
+from tests.contract.github.listings import BEGIN, numbers, pull, record, repository, walk
 from tests.github_standin.build import WorldBuilder
-from tests.github_standin.model import StandinIssue
+from tests.github_standin.model import StandinIssue, World
 from tests.github_standin.server import Standin
+from tests.unit.scripted_github import Ledger
 
 MERGED = 130
 MANY = 40
@@ -29,7 +27,7 @@ PLACE = ("nodes", 1, "pullRequests", "nodes")
 
 
 @pytest.fixture
-def github(tmp_path: Path) -> Iterator[Standin]:
+def world(tmp_path: Path) -> World:
     """``o/busy`` (130 merged pull requests), ``o/few`` (3), ``o/quiet`` (none) and 40 like ``o/few``."""
     builder = WorldBuilder(tmp_path)
     for name in ("o/busy", "o/few", "o/quiet"):
@@ -46,30 +44,7 @@ def github(tmp_path: Path) -> Iterator[Standin]:
         pulls = {number: pull(number, title=f"{serial}: {number}") for number in range(1, 8)}
         own = {"node_id": f"R_{serial}", "database_id": serial + 1, "name": f"o/copy{serial}", "former_names": []}
         world.repositories[f"R_{serial}"] = replace(found, pulls=pulls, **own)
-    with Standin(world) as standin:
-        yield standin
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
-
-
-@pytest.fixture
-def client(github: Standin, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubClient]:
-    monkeypatch.setattr(github_client, "BACKOFF", 0.01)
-    with client_of(github, ledger, tmp_path / "cache") as client:
-        yield client
-
-
-@pytest.fixture(params=[GraphqlApi, RestApi])
-def forge(request: pytest.FixtureRequest, client: GithubClient) -> ForgeApi:
-    return request.param(client)
-
-
-@pytest.fixture
-def graphql(client: GithubClient) -> GraphqlApi:
-    return GraphqlApi(client)
+    return world
 
 
 def many(github: Standin) -> list[RepositoryRecord]:
@@ -93,35 +68,35 @@ def rest_of(api: ForgeApi, one: RepositoryRecord, page: PullPage) -> list[Listed
     return found
 
 
-def test_each_page_is_the_start_of_the_listing(forge: ForgeApi, github: Standin) -> None:
+def test_each_page_is_the_start_of_the_listing(api: ForgeApi, github: Standin) -> None:
     asked = [record(github, name) for name in ("o/busy", "o/few", "o/copy3")]
-    pages = dict(forge.newest_pulls(asked))
-    starts(pages, forge, asked)
+    pages = dict(api.newest_pulls(asked))
+    starts(pages, api, asked)
     for page in pages.values():
         last = page.pulls[-1]
         assert isinstance(last, ListedPull)
         assert page.oldest_update == last.updated_at
         assert abs(page.asked_at - github.clock.now()) < timedelta(seconds=5)
-    assert forge.newest_pulls([]) == {}
+    assert api.newest_pulls([]) == {}
     quiet = record(github, "o/quiet")
-    (empty,) = forge.newest_pulls([quiet, quiet]).values()
+    (empty,) = api.newest_pulls([quiet, quiet]).values()
     assert (empty.pulls, empty.cursor, empty.oldest_update) == ((), None, None)
 
 
-def test_the_cursor_goes_on_without_loss_or_repetition(forge: ForgeApi, github: Standin) -> None:
+def test_the_cursor_goes_on_without_loss_or_repetition(api: ForgeApi, github: Standin) -> None:
     asked = [record(github, name) for name in ("o/busy", "o/few", "o/copy0")]
-    for one, page in zip(asked, forge.newest_pulls(asked).values(), strict=True):
-        whole = walk(forge, one)
-        assert [*page.pulls, *rest_of(forge, one, page)] == whole
+    for one, page in zip(asked, api.newest_pulls(asked).values(), strict=True):
+        whole = walk(api, one)
+        assert [*page.pulls, *rest_of(api, one, page)] == whole
         assert numbers(whole) == sorted(numbers(whole), reverse=True)
 
 
-def test_a_repository_that_is_gone_is_absent_and_a_renamed_one_is_not(forge: ForgeApi, github: Standin) -> None:
+def test_a_repository_that_is_gone_is_absent_and_a_renamed_one_is_not(api: ForgeApi, github: Standin) -> None:
     asked = many(github)[:4]
     del github.world.repositories[asked[1].forge_id]
     github.world.rename("o/copy2", "new/name")
-    assert set(forge.newest_pulls(asked)) == {asked[place].forge_id for place in (0, 2, 3)}
-    assert forge.newest_pulls(asked[1:2]) == {}
+    assert set(api.newest_pulls(asked)) == {asked[place].forge_id for place in (0, 2, 3)}
+    assert api.newest_pulls(asked[1:2]) == {}
 
 
 def test_a_batch_costs_one_point_and_the_pages_tell_all_that_was_paid(
@@ -131,7 +106,7 @@ def test_a_batch_costs_one_point_and_the_pages_tell_all_that_was_paid(
     pages = dict(graphql.newest_pulls(asked))
     batches = -(-MANY // queries.NEWEST_AT_ONCE)
     assert github.meter.endpoint_points == {"POST /graphql NewestPulls": batches}
-    assert ledger.spent["graphql"] == batches == sum(page.points for page in pages.values()) == 2
+    assert ledger.spent("graphql") == batches == sum(page.points for page in pages.values()) == 2
     assert [place for place, page in enumerate(pages.values()) if page.points] == [0, queries.NEWEST_AT_ONCE]
     assert {len(page.pulls) for page in pages.values()} == {queries.NEWEST}
     starts(pages, graphql, asked)

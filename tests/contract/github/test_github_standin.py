@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
 
 import httpx
 import jsonschema
@@ -11,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.github_standin.build import WorldBuilder
+from tests.contract.github.acme_tool import ask, tool_world
 from tests.github_standin.limits import App
 from tests.github_standin.model import World
 from tests.github_standin.schema import openapi_response_schema
@@ -49,126 +48,100 @@ ANSWERS = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two repositories; one had another name, and five pull requests of which one is open."""
-    builder = WorldBuilder(tmp_path_factory.mktemp("world"))
-    tool = builder.repository("acme/former")
-    issue = tool.issue("It is broken", "Always.", comments=[(tool.clock, "Here too.")])
-    for way in ("merge", "squash", "rebase", "unmerged", "merge"):
-        tool.pull(way, issues=[issue])
-    builder.repository("acme/plain", empty=True, licence=None, language=None)
-    world = builder.build()
-    world.rename("acme/former", "acme/tool")
-    return world
-
-
-@pytest.fixture
-def github(world: World) -> Iterator[Standin]:
-    with Standin(world) as standin:
-        yield standin
-
-
-@pytest.fixture
-def client(github: Standin) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=github.url, headers={"authorization": "Bearer one"}) as client:
-        yield client
-
-
-def ask(client: httpx.Client, query: str, **variables: object) -> dict:
-    answer = client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200
-    return answer.json()
+    """One for all: no test here changes it."""
+    return tool_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.mark.parametrize("path, template, status", ANSWERS)
-def test_rest_answers_are_what_github_describes(client, path, template, status):
-    answer = client.get(path)
+def test_rest_answers_are_what_github_describes(http, path, template, status):
+    answer = http.get(path)
 
     assert answer.status_code == status
     jsonschema.Draft202012Validator(openapi_response_schema("get", template, status)).validate(answer.json())
     assert {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "date"} <= set(answer.headers)
 
 
-def test_a_schema_would_catch_a_wrong_answer(client):
-    wrong = client.get("/repos/acme/tool/pulls/2").json()
+def test_a_schema_would_catch_a_wrong_answer(http):
+    wrong = http.get("/repos/acme/tool/pulls/2").json()
     del wrong["merge_commit_sha"]
 
     with pytest.raises(jsonschema.ValidationError, match="merge_commit_sha"):
         jsonschema.Draft202012Validator(openapi_response_schema("get", PULL, 200)).validate(wrong)
 
 
-def test_a_page_leads_to_the_next_and_the_last(client):
-    first = client.get("/repos/acme/tool/pulls?state=closed&per_page=3")
-    second = client.get(first.links["next"]["url"])
+def test_a_page_leads_to_the_next_and_the_last(http):
+    first = http.get("/repos/acme/tool/pulls?state=closed&per_page=3")
+    second = http.get(first.links["next"]["url"])
 
     assert [one["number"] for one in first.json() + second.json()] == [6, 4, 3, 2]
     assert first.links["next"]["url"] == first.links["last"]["url"]
     assert "next" not in second.links
 
 
-def test_a_diff_is_gits_own(client, world):
+def test_a_diff_is_gits_own(http, world):
     tool = world.find("acme/tool")
     pull = tool.pulls[2]
-    answer = client.get("/repos/acme/tool/pulls/2", headers={"accept": "application/vnd.github.diff"})
+    answer = http.get("/repos/acme/tool/pulls/2", headers={"accept": "application/vnd.github.diff"})
 
     git = ["git", "-C", tool.path, "diff", "-M", f"{pull.base_oid}...{pull.head_oid}"]
     assert answer.content == subprocess.run(git, capture_output=True, check=True).stdout
     assert answer.content.startswith(b"diff --git")
 
 
-def test_a_former_name_leads_to_the_present_one(client):
-    moved = client.get("/repos/acme/former/pulls?state=all")
+def test_a_former_name_leads_to_the_present_one(http):
+    moved = http.get("/repos/acme/former/pulls?state=all")
 
     assert moved.status_code == 301
     assert moved.headers["location"].endswith("/repositories/10000001/pulls?state=all")
-    assert len(client.get(moved.headers["location"]).json()) == 5
-    assert ask(client, '{repository(owner:"acme",name:"former"){nameWithOwner}}')["data"] == {
+    assert len(http.get(moved.headers["location"]).json()) == 5
+    assert ask(http, '{repository(owner:"acme",name:"former"){nameWithOwner}}')["data"] == {
         "repository": {"nameWithOwner": "acme/tool"}
     }
-    gone = ask(client, '{repository(owner:"acme",name:"former",followRenames:false){id}}')
+    gone = ask(http, '{repository(owner:"acme",name:"former",followRenames:false){id}}')
     assert gone["errors"][0]["type"] == "NOT_FOUND"
 
 
-def test_what_has_not_changed_costs_a_known_client_nothing(github, client):
-    first = client.get("/repos/acme/tool")
-    again = client.get("/repos/acme/tool", headers={"if-none-match": first.headers["etag"]})
+def test_what_has_not_changed_costs_a_known_client_nothing(github, http):
+    first = http.get("/repos/acme/tool")
+    again = http.get("/repos/acme/tool", headers={"if-none-match": first.headers["etag"]})
     other = {"if-none-match": first.headers["etag"], "authorization": "Bearer two"}
 
     assert again.status_code == 304
     assert again.headers["x-ratelimit-remaining"] == first.headers["x-ratelimit-remaining"] == "4999"
-    assert client.get("/repos/acme/tool", headers=other).status_code == 200
+    assert http.get("/repos/acme/tool", headers=other).status_code == 200
     assert [one.points for one in github.meter.log] == [1, 0, 1]
 
 
 def test_the_quota_ends_and_comes_back(world):
-    with Standin(world, token_quota=2) as github, httpx.Client(base_url=github.url) as client:
-        client.headers["authorization"] = "Bearer one"
-        assert [client.get("/repos/acme/tool").status_code for _ in range(3)] == [200, 200, 403]
-        ended = client.get("/repos/acme/tool")
+    with Standin(world, token_quota=2) as github, httpx.Client(base_url=github.url) as http:
+        http.headers["authorization"] = "Bearer one"
+        assert [http.get("/repos/acme/tool").status_code for _ in range(3)] == [200, 200, 403]
+        ended = http.get("/repos/acme/tool")
         assert ended.headers["x-ratelimit-remaining"] == "0"
         for _ in range(2):
-            assert "errors" not in ask(client, "{viewer{login}}")
-        assert ask(client, "{viewer{login}}")["errors"][0]["type"] == "RATE_LIMITED"
+            assert "errors" not in ask(http, "{viewer{login}}")
+        assert ask(http, "{viewer{login}}")["errors"][0]["type"] == "RATE_LIMITED"
 
         github.clock.advance(int(ended.headers["x-ratelimit-reset"]) - github.clock.time())
-        assert client.get("/repos/acme/tool").status_code == 200
+        assert http.get("/repos/acme/tool").status_code == 200
         assert github.meter.points["core"] == 3
 
 
 def test_the_anonymous_have_little_and_no_graphql(github):
-    with httpx.Client(base_url=github.url) as client:
-        assert client.get("/repos/acme/tool").headers["x-ratelimit-limit"] == "60"
-        assert client.get("/search/repositories?q=tool").headers["x-ratelimit-limit"] == "10"
-        assert client.post("/graphql", json={"query": "{viewer{login}}"}).status_code == 401
+    with httpx.Client(base_url=github.url) as http:
+        assert http.get("/repos/acme/tool").headers["x-ratelimit-limit"] == "60"
+        assert http.get("/search/repositories?q=tool").headers["x-ratelimit-limit"] == "10"
+        assert http.post("/graphql", json={"query": "{viewer{login}}"}).status_code == 401
 
 
-def test_unknown_tokens_and_versions_are_refused(github, client):
+def test_unknown_tokens_and_versions_are_refused(github, http):
     github.tokens = {"good"}
-    assert client.get("/repos/acme/tool").status_code == 401
+    assert http.get("/repos/acme/tool").status_code == 401
     good = {"authorization": "token good"}
-    assert client.get("/repos/acme/tool/pulls/2", headers=good).json()["merge_commit_sha"]
+    assert http.get("/repos/acme/tool/pulls/2", headers=good).json()["merge_commit_sha"]
     newest = {**good, "x-github-api-version": "2026-03-10"}
-    assert "merge_commit_sha" not in client.get("/repos/acme/tool/pulls/2", headers=newest).json()
-    assert client.get("/repos/acme/tool", headers={**good, "x-github-api-version": "1999-01-01"}).status_code == 400
+    assert "merge_commit_sha" not in http.get("/repos/acme/tool/pulls/2", headers=newest).json()
+    assert http.get("/repos/acme/tool", headers={**good, "x-github-api-version": "1999-01-01"}).status_code == 400
 
 
 def test_an_app_gets_tokens_that_expire(world):
@@ -177,14 +150,14 @@ def test_an_app_gets_tokens_that_expire(world):
     now = int(time.time())
     claims = {"iss": "7", "iat": now - 60, "exp": now + 540}
     app = App(app_id="7", public_key=public.decode(), installations=[1])
-    with Standin(world, app=app, tokens=set()) as github, httpx.Client(base_url=github.url) as client:
+    with Standin(world, app=app, tokens=set()) as github, httpx.Client(base_url=github.url) as http:
         signed = {"authorization": f"Bearer {jwt.encode(claims, key, algorithm='RS256')}"}
-        made = client.post("/app/installations/1/access_tokens", headers=signed)
+        made = http.post("/app/installations/1/access_tokens", headers=signed)
         jsonschema.Draft202012Validator(openapi_response_schema("post", TOKENS, 201)).validate(made.json())
-        assert client.post("/app/installations/2/access_tokens", headers=signed).status_code == 404
-        assert client.post("/app/installations/1/access_tokens").status_code == 401
+        assert http.post("/app/installations/2/access_tokens", headers=signed).status_code == 404
+        assert http.post("/app/installations/1/access_tokens").status_code == 401
 
         own = {"authorization": f"Bearer {made.json()['token']}"}
-        assert client.get("/repos/acme/tool", headers=own).status_code == 200
+        assert http.get("/repos/acme/tool", headers=own).status_code == 200
         github.clock.advance(3600)
-        assert client.get("/repos/acme/tool", headers=own).status_code == 401
+        assert http.get("/repos/acme/tool", headers=own).status_code == 401
