@@ -3,7 +3,7 @@
 One module a group of nouns; everything is imported from here: ``from swemill.values import InstanceSpec``.
 """
 
-from swemill.values.environments import BaseImage, BuildPlan, BuildResult, Installed, Strategy
+from swemill.values.environments import BaseImage, BuildEnd, BuildPlan, BuildResult, ImageLevel, StoredImage, Strategy
 from swemill.values.forge import (
     BaseInference,
     Change,
@@ -16,6 +16,18 @@ from swemill.values.forge import (
     PullRequestRecord,
     StatementSource,
     Touched,
+)
+from swemill.values.installations import (
+    Candidate,
+    CommitTree,
+    Failure,
+    ImagePlans,
+    Inference,
+    Installed,
+    Phase,
+    Submodule,
+    TestRunner,
+    Try,
 )
 from swemill.values.instances import InstanceSpec, instance_id
 from swemill.values.repositories import (
@@ -36,12 +48,19 @@ __all__ = [
     "AgentResult",
     "BaseImage",
     "BaseInference",
+    "BuildEnd",
     "BuildPlan",
     "BuildResult",
+    "Candidate",
     "Change",
     "Comment",
+    "CommitTree",
     "Drop",
     "ExecResult",
+    "Failure",
+    "ImageLevel",
+    "ImagePlans",
+    "Inference",
     "Installed",
     "InstanceSpec",
     "Issue",
@@ -52,6 +71,7 @@ __all__ = [
     "Loss",
     "Malformed",
     "ModelEndpoint",
+    "Phase",
     "PolicySpec",
     "Probe",
     "PullPage",
@@ -63,11 +83,15 @@ __all__ = [
     "RolloutResult",
     "SandboxSpec",
     "StatementSource",
+    "StoredImage",
     "Strategy",
+    "Submodule",
     "TestOutcome",
     "TestReport",
+    "TestRunner",
     "Touched",
     "TrainingJob",
+    "Try",
     "Validated",
     "Verdict",
     "Window",
