@@ -1,0 +1,54 @@
+"""Requirements that cannot be met as they are written."""
+
+from dataclasses import replace
+
+from swemill.environment.failures import FailureKind as Kind
+from swemill.environment.repairs.changes import loosen, names, override
+from swemill.environment.repairs.rules import Means, rule
+from swemill.values import Candidate, Failure
+
+
+@rule(Kind.NO_SUCH_PACKAGE, Kind.NOT_ON_INDEX, name="without")
+def without_requirement(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """Leave out what no index has, where it is asked for beside the project."""
+    del means
+    return replace(
+        candidate,
+        requirements=tuple(line for line in candidate.requirements if not names(line, failure.subject)),
+        build_requires=tuple(line for line in candidate.build_requires if not names(line, failure.subject)),
+    )
+
+
+@rule(Kind.NO_VERSION, Kind.NO_WHEEL, Kind.VERSION_CONFLICT, Kind.BAD_METADATA, name="any version of")
+def any_version(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """Drop the bounds of what is asked for beside the project."""
+    del means
+    return loosen(candidate, failure.subject) if failure.subject else None
+
+
+@rule(Kind.NO_WHEEL, name="built again")
+def built_again(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """No release has a wheel that fits: to build one is all that is left."""
+    del means
+    return replace(candidate, only_binary=tuple(name for name in candidate.only_binary if name != failure.subject))
+
+
+@rule(Kind.VERSION_CONFLICT, Kind.NOT_ON_INDEX, name="over all else:")
+def whatever_is_said(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """Two others cannot agree on it, or it lies elsewhere: any version that the index has."""
+    del means
+    return override(candidate, failure.subject) if failure.subject else None
+
+
+@rule(Kind.UNKNOWN_GROUP, name="without group")
+def without_group(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """Leave out a dependency group that the project does not have."""
+    del means
+    return replace(candidate, groups=tuple(name for name in candidate.groups if name != failure.subject))
+
+
+@rule(Kind.NOT_A_PROJECT, name="nothing to install")
+def nothing_to_install(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """The checkout is used as it lies there."""
+    del failure, means
+    return replace(candidate, has_project=False, extras=(), groups=())
