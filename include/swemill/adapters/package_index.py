@@ -104,7 +104,7 @@ class PackageIndex:
 
     def _index_url(self) -> str:
         if self._url is None:
-            self._url, certificates = _pip_settings()
+            self._url, certificates = pip_settings()
             if self._verify is True and certificates:
                 self._verify = certificates
         return self._url
@@ -167,7 +167,7 @@ class _Passing:
     retry_after: float
 
 
-def _pip_settings() -> tuple[str, str | None]:
+def pip_settings() -> tuple[str, str | None]:
     """Index and certificates that pip is configured for (files and environment), or pip's own default."""
     try:
         from pip._internal.configuration import Configuration
