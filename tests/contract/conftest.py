@@ -1,6 +1,7 @@
 """One connection to the Docker engine of this machine for all contract tests, and images with a checkout in them."""
 
 import io
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from swemill.settings import Settings
 from swemill.values import BuildPlan
 
 BuildTestbed = Callable[..., str]
-"""``build_testbed(checkout, tag, steps="RUN ...")``: the id of an image with a folder as its checkout."""
+"""``build_testbed(checkout, name, steps="shell text")``: the id of an image with a folder as its checkout."""
 
 
 @pytest.fixture(scope="session")
@@ -33,22 +34,29 @@ def engine(api) -> SandboxEngine:
 
 
 @pytest.fixture(scope="session")
-def build_testbed(api) -> BuildTestbed:
-    """A maker of images on the base image: Docker's own cache keeps the second time cheap."""
+def build_testbed(api) -> Iterator[BuildTestbed]:
+    """A maker of images on the base image, gone when the session ends."""
+    builder = DockerBuilder(api, settings=Settings.load())
+    made = []
 
-    def build(checkout: Path, tag: str, *, steps: str = "") -> str:
-        builder = DockerBuilder(api, settings=Settings.load())
+    def build(checkout: Path, name: str, *, steps: str = "") -> str:
         plan = BuildPlan(
-            dockerfile=f"FROM {builder.base().reference}\n{steps}ADD testbed.tar /opt/testbed\n",
-            context={"testbed.tar": _tar(checkout)},
-            tag=tag,
+            base=builder.base().reference,
+            files={
+                "testbed.tar": _tar(checkout),
+                "install.sh": f"set -e\n{steps}\ntar -xf /opt/build/testbed.tar -C /opt/testbed\n".encode(),
+            },
+            tag=f"{name}-{os.getpid()}",
             timeout=300,
         )
         result = builder.build(plan)
         assert result.image, result.log
+        made.append(plan.tag)
         return result.image
 
-    return build
+    yield build
+    for tag in made:
+        api.remove_image(tag, force=True)
 
 
 def _tar(folder: Path) -> bytes:

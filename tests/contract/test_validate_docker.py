@@ -15,8 +15,9 @@ from tests.unit.shapes_of_repositories import BASE, FAIL_TO_PASS, FIXED, NEW_TES
 pytestmark = pytest.mark.docker
 
 INSTALL = """\
-RUN . /etc/swemill/build.env \\
- && uv venv --quiet /opt/venv && uv pip install --quiet --python /opt/venv pytest pytest-xdist
+. /etc/swemill/build.env
+uv venv --quiet --allow-existing /opt/venv
+uv pip install --quiet --python /opt/venv pytest pytest-xdist
 """
 SPEC = SandboxSpec(
     name="swemill-test-validate",

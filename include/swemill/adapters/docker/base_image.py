@@ -1,22 +1,31 @@
-"""The base image below all environments: Debian with its Python, compilers, git and uv.
+"""The base images below all environments: Debian with a Python, compilers, git and uv.
 
-It comes from a registry where one answers, and from ``debootstrap`` where none does (air-gapped machines). Either way
-the same Dockerfile finishes it, so that the two differ in nothing that a build could notice. What builds need to reach
-the outside (a proxy's CA bundle, a package index) lies in ``/etc/swemill/build.env``, which only builds read: an
-environment variable of the image would also change what tests see.
+They come from a registry where one answers, and from ``debootstrap`` where none does (air-gapped machines). Either way
+the same recipe finishes them, so that the two differ in nothing that a build could notice.
 """
 
 import hashlib
 import io
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from swemill.adapters.docker import base_packages, base_recipe
+from swemill.adapters.docker.base_catalogue import (
+    PATIENCE,
+    SUITES,
+    BaseKind,
+    can_bootstrap,
+    kinds,
+    mirror_serves,
+    registry_answers,
+)
 from swemill.adapters.docker.client import engine_errors, says_disk_full
-from swemill.adapters.docker.debootstrap import bootstrap
+from swemill.adapters.docker.debootstrap import bootstrap, host_mirror
 from swemill.adapters.docker.policy import LABEL
 from swemill.adapters.docker.tar import tar_of
 from swemill.adapters.file_lock import only_one
@@ -30,30 +39,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TROUBLE = re.compile(r"error|certificate|fail|unable|could not", re.IGNORECASE)
-
-PYTHONS: Mapping[str, str] = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
-"""Python of each Debian release."""
-
-UV_VERSION = "0.13.9"
-# fmt: off
-PACKAGES = (
-    "ca-certificates", "file", "g++", "gcc", "git", "libbz2-dev", "libc6-dev", "libffi-dev", "liblzma-dev",
-    "libreadline-dev", "libsqlite3-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "libyaml-dev", "locales",
-    "make", "patch", "pkg-config", "procps", "python3", "python3-dev", "python3-pip", "python3-venv", "tzdata",
-    "xz-utils", "zlib1g-dev",
-)
-# fmt: on
-
 _SOURCE_LABEL = "swemill.base.source"
-_REGISTRY_PATIENCE = 20
 _BUILD_TIMEOUT = 1200
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseImageConfig:
-    """What defines the base image, and where it may come from."""
+    """What defines the base images, and where they may come from."""
 
     suite: str
+    """Debian release of the default one."""
     mirror: str
     """Package mirror of debootstrap; empty: the host's own."""
     source: str
@@ -61,7 +56,7 @@ class BaseImageConfig:
     ca_bundle: Path | None
     index_url: str | None
     lock_dir: Path
-    """Folder of the lock file that keeps two processes from making the same image."""
+    """Folder of the lock files that keep two processes from making the same image."""
 
     @classmethod
     def of(cls, settings: Settings) -> "BaseImageConfig":
@@ -77,84 +72,126 @@ class BaseImageConfig:
 
 
 class BaseImages:
-    """Makes the base image on first use, and finds it ever after."""
+    """Makes base images on first use, and finds them ever after."""
 
     def __init__(self, api: "APIClient", *, config: BaseImageConfig) -> None:
         """Take the engine's low-level client and the configuration; nothing is contacted yet."""
         self._api = api
         self._config = config
 
-    def get(self) -> BaseImage:
-        """The base image, made now if the engine lacks it (1-3 minutes, once).
+    def pythons(self) -> tuple[str, ...]:
+        """Minor versions that can be had, oldest first: those made before, those of the mirror and of the registry.
 
         Raises:
-            ConfigurationError: unknown suite, missing CA bundle, or debootstrap cannot run here.
+            SandboxUnavailable: the engine does not answer.
+        """
+        return tuple(sorted(self._offered, key=lambda version: [int(part) for part in version.split(".")]))
+
+    def get(self, python: str = "", packages: Sequence[str] = ()) -> BaseImage:
+        """The base image with ``python`` (empty: that of the default Debian release) and Debian's ``packages``.
+
+        It is made now if the engine lacks it (1-3 minutes, once). Packages that Debian does not have are left out.
+
+        Raises:
+            ConfigurationError: unknown release or Python, missing CA bundle, or debootstrap cannot run here.
             SandboxUnavailable: the engine or the chosen source does not answer.
             DiskFull: no room left.
         """
-        python = PYTHONS.get(self._config.suite)
+        kind = self._default() if python in ("", SUITES.get(self._config.suite)) else self._kind(python)
+        context = self._context(kind)
+        tag = f"swemill/base:{kind.name}-{base_recipe.digest(context)}"
+        base = self._found_or_made(tag, kind, lambda: self._make(tag, kind, context))
+        names = base_packages.wanted(packages)
+        if not names:
+            return base
+        more = base_packages.reference(base.digest, names, kind=kind.name)
+        return self._found_or_made(
+            more, kind, lambda: base_packages.make(self._api, base=base.reference, tag=more, names=names)
+        )
+
+    def _default(self) -> BaseKind:
+        python = SUITES.get(self._config.suite)
         if python is None:
             raise ConfigurationError(
-                f"SWEMILL_DEBIAN_SUITE is {self._config.suite!r}; known are {', '.join(PYTHONS)} "
-                f"(Python {', '.join(PYTHONS.values())})"
+                f"SWEMILL_DEBIAN_SUITE is {self._config.suite!r}; known are {', '.join(SUITES)} "
+                f"(Python {', '.join(SUITES.values())})"
             )
-        context = self._context()
-        recipe = hashlib.sha256(b"\0".join(name.encode() + b"\0" + data for name, data in sorted(context.items())))
-        reference = f"swemill/base:{self._config.suite}-{recipe.hexdigest()[:12]}"
-        found = self._find(reference, python)
+        return BaseKind(python=python, suite=self._config.suite)
+
+    def _kind(self, python: str) -> BaseKind:
+        made = next((kind for kind in kinds() if kind.python == python and self._is_made(kind)), None)
+        kind = made or self._offered.get(python)
+        if kind is None:
+            raise ConfigurationError(
+                f"no base image with Python {python} can be had here; there is {', '.join(self.pythons())} (a registry "
+                "that the Docker engine can reach has every version)"
+            )
+        return kind
+
+    @cached_property
+    def _offered(self) -> Mapping[str, BaseKind]:
+        """By version; asked once, because a registry that is not there takes its time not to answer."""
+        config = self._config
+        made = {kind: self._is_made(kind) for kind in kinds()}
+        registry = config.source != "debootstrap" and not all(made.values()) and registry_answers(self._api)
+        source = registry or (config.source != "registry" and can_bootstrap())
+        mirror = config.mirror or (host_mirror() if source else "")
+        offered: dict[str, BaseKind] = {}
+        for kind in kinds():
+            can_make = registry if not kind.suite else source and not made[kind] and mirror_serves(kind.suite, mirror)
+            if made[kind] or can_make:
+                offered.setdefault(kind.python, kind)
+        return offered
+
+    def _is_made(self, kind: BaseKind) -> bool:
+        tag = f"swemill/base:{kind.name}-{base_recipe.digest(self._context(kind))}"
+        return self._find(tag, kind) is not None
+
+    def _context(self, kind: BaseKind) -> dict[str, bytes]:
+        return base_recipe.context(
+            debian_python=bool(kind.suite), ca_bundle=self._config.ca_bundle, index_url=self._config.index_url
+        )
+
+    def _found_or_made(self, tag: str, kind: BaseKind, make: Callable[[], None]) -> BaseImage:
+        found = self._find(tag, kind)
         if found:
             return found
-        with only_one(self._config.lock_dir / f"{hashlib.sha256(reference.encode()).hexdigest()[:12]}.lock"):
-            found = self._find(reference, python)  # another process may have made it while this one waited
+        with only_one(self._config.lock_dir / f"{hashlib.sha256(tag.encode()).hexdigest()[:12]}.lock"):
+            found = self._find(tag, kind)  # another process may have made it while this one waited
             if found is None:
-                self._make(reference, context)
-                found = self._find(reference, python)
+                make()
+                found = self._find(tag, kind)
         if found is None:
-            raise SandboxUnavailable(f"the base image {reference} vanished right after it was made; run again")
+            raise SandboxUnavailable(f"the base image {tag} vanished right after it was made; run again")
         return found
 
-    def _find(self, reference: str, python: str) -> BaseImage | None:
+    def _find(self, tag: str, kind: BaseKind) -> BaseImage | None:
         import docker.errors
 
-        with engine_errors(f"looking for the base image {reference}"):
+        with engine_errors(f"looking for the base image {tag}"):
             try:
-                image = self._api.inspect_image(reference)
+                image: dict[str, Any] = self._api.inspect_image(tag)
             except docker.errors.ImageNotFound:
                 return None
-        source = (image["Config"].get("Labels") or {}).get(_SOURCE_LABEL, "unknown")
-        return BaseImage(reference=reference, digest=image["Id"], python=python, source=source)
+        labels = image["Config"].get("Labels") or {}
+        return BaseImage(
+            reference=tag,
+            digest=image["Id"],
+            python=kind.python,
+            source=labels.get(_SOURCE_LABEL, "unknown"),
+            packages=tuple(labels.get(base_packages.PACKAGES_LABEL, "").split()),
+        )
 
-    def _context(self) -> dict[str, bytes]:
-        exports = []
-        context: dict[str, bytes] = {"ca.crt": b""}
-        if self._config.ca_bundle:
-            try:
-                context["ca.crt"] = self._config.ca_bundle.read_bytes()
-            except OSError as error:
-                raise ConfigurationError(f"the CA bundle {self._config.ca_bundle} cannot be read: {error}") from error
-            names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-            exports += [f"export {name}=/etc/swemill/ca.crt" for name in names]
-        if self._config.index_url:
-            if "'" in self._config.index_url:
-                raise ConfigurationError("the package index URL contains a quote")
-            exports += [f"export {name}='{self._config.index_url}'" for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")]
-        context["build.env"] = "".join(f"{line}\n" for line in exports).encode()
-        context["Dockerfile"] = _DOCKERFILE.encode()
-        context["setup.sh"] = _SETUP.encode()
-        context["packages"] = "\n".join(PACKAGES).encode() + b"\n"
-        return context
-
-    def _make(self, reference: str, context: Mapping[str, bytes]) -> None:
-        raw, source = self._raw()
-        log.info("base image: finishing %s (packages, uv, user)", reference)
-        arguments = {"RAW": raw, "SUITE": self._config.suite, "SOURCE": source}
+    def _make(self, tag: str, kind: BaseKind, context: Mapping[str, bytes]) -> None:
+        raw, source = self._raw(kind)
+        log.info("base image: finishing %s (packages, uv, user)", tag)
         tail: list[str] = []
-        with engine_errors(f"building the base image {reference}"):
+        with engine_errors(f"building the base image {tag}"):
             answers = self._api.build(
                 fileobj=io.BytesIO(tar_of(context, modified=0)),
                 custom_context=True,
-                tag=reference,
-                buildargs=arguments,
+                tag=tag,
+                buildargs={"RAW": raw, "SOURCE": source},
                 labels={LABEL: "1", _SOURCE_LABEL: source},
                 rm=True,
                 forcerm=True,
@@ -164,70 +201,35 @@ class BaseImages:
             for answer in answers:
                 tail = [*tail[-40:], str(answer.get("stream") or answer.get("error") or "")]
                 if "error" in answer:
-                    kind = DiskFull if says_disk_full("".join(tail)) else SandboxUnavailable
-                    log.error("building the base image %s failed:\n%s", reference, "".join(tail))
-                    raise kind(f"building the base image {reference} failed: {_cause(''.join(tail))}")
-        log.info("base image: %s is ready", reference)
+                    trouble = DiskFull if says_disk_full("".join(tail)) else SandboxUnavailable
+                    log.error("building the base image %s failed:\n%s", tag, "".join(tail))
+                    raise trouble(f"building the base image {tag} failed: {_cause(''.join(tail))}")
+        log.info("base image: %s is ready", tag)
 
-    def _raw(self) -> tuple[str, str]:
+    def _raw(self, kind: BaseKind) -> tuple[str, str]:
         """Reference of the bare system to start from, and where it came from."""
-        if self._config.source != "debootstrap":
+        if self._config.source != "debootstrap" or not kind.suite:
             try:
-                return self._pull(), "registry"
+                return self._pull(kind.registry_image), "registry"
             except Infrastructure as error:
-                if self._config.source == "registry" or isinstance(error, DiskFull):
+                if self._config.source == "registry" or not kind.suite or isinstance(error, DiskFull):
                     raise
                 log.info("base image: no registry answers; making the system with debootstrap")
-        suite, mirror = self._config.suite, self._config.mirror
-        return bootstrap(self._api, suite=suite, mirror=mirror, packages=PACKAGES), "debootstrap"
+        packages = base_recipe.PACKAGES
+        return bootstrap(self._api, suite=kind.suite, mirror=self._config.mirror, packages=packages), "debootstrap"
 
-    def _pull(self) -> str:
-        repository, tag = "debian", f"{self._config.suite}-slim"
-        log.info("base image: pulling %s:%s", repository, tag)
-        patience, self._api.timeout = self._api.timeout, _REGISTRY_PATIENCE
+    def _pull(self, image: str) -> str:
+        repository, _, tag = image.partition(":")
+        log.info("base image: pulling %s", image)
+        patience, self._api.timeout = self._api.timeout, PATIENCE
         try:
-            with engine_errors(f"pulling {repository}:{tag}"):
+            with engine_errors(f"pulling {image}"):
                 for answer in self._api.pull(repository, tag=tag, stream=True, decode=True):
                     if "error" in answer:
-                        raise SandboxUnavailable(f"pulling {repository}:{tag} failed: {answer['error']}")
+                        raise SandboxUnavailable(f"pulling {image} failed: {answer['error']}")
         finally:
             self._api.timeout = patience
-        return f"{repository}:{tag}"
-
-
-_DOCKERFILE = """\
-ARG RAW
-FROM ${RAW}
-ARG SUITE
-ARG SOURCE
-COPY ca.crt build.env /etc/swemill/
-COPY setup.sh packages /tmp/setup/
-RUN sh /tmp/setup/setup.sh "$SUITE" "$SOURCE" && rm -rf /tmp/setup
-ENV LANG=C.UTF-8 PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin VIRTUAL_ENV=/opt/venv
-WORKDIR /testbed
-USER mill
-CMD ["/bin/bash"]
-"""
-
-_SETUP = f"""\
-set -eu
-suite=$1 source=$2
-if [ "$source" = registry ]; then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(cat /tmp/setup/packages)
-    rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
-fi
-. /etc/swemill/build.env
-# The distribution's pip refuses to touch its own Python from Debian 12 on; older ones do not know the option.
-PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir --disable-pip-version-check -q uv=={UV_VERSION}
-uv --version
-groupadd -g 1000 mill
-useradd -u 1000 -g 1000 -m -d /home/mill -s /bin/bash mill
-install -d -o mill -g mill /testbed /opt/testbed /opt/venv /opt/build
-install -o mill -g mill -m 644 /dev/null /opt/lock.txt
-# Nothing below needs set-user-id programs, and no foreign code should find one.
-find / -xdev -type f -perm /6000 -exec chmod a-s {{}} +
-"""
+        return image
 
 
 def _cause(output: str) -> str:

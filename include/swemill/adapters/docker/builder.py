@@ -1,193 +1,204 @@
-"""Builds images through the engine's API (port ``Builder``): limits, a deadline, a capped log.
+"""Builds images on one engine (port ``Builder``): each in a hardened container whose layer is then kept.
 
-Whose fault is it? A step of the Dockerfile that fails is the repository's: it is returned. A daemon that is gone, a
-full disk, a base image that vanished: that is raised. Build steps of repository code run as the unprivileged user of
-the base image, on the engine's default network.
+Whose fault is it? A script that fails, takes too long or breaks a limit is the repository's doing: it is returned. A
+daemon that is gone, a full disk, a base image that vanished: that is raised. An image gets its tag last, so what lies
+under a tag is whole, whenever and whatever died.
 """
 
-import json
 import logging
 import re
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from swemill.adapters.docker.base_image import BaseImageConfig, BaseImages
-from swemill.adapters.docker.client import engine_errors, says_disk_full
-from swemill.adapters.docker.policy import LABEL
-from swemill.adapters.docker.tar import tar_of
-from swemill.errors import DiskFull, SandboxUnavailable
+from swemill.adapters.docker.build_container import COMMIT_PATIENCE, build_container, read_outputs
+from swemill.adapters.docker.build_lock import container_name
+from swemill.adapters.docker.client import engine_errors
+from swemill.adapters.docker.engine import DockerSandboxEngine
+from swemill.adapters.docker.policy import check_engine, owner
+from swemill.adapters.docker.registry import ImageRegistry
+from swemill.errors import SandboxUnavailable
 from swemill.settings import Settings
-from swemill.values import BaseImage, BuildPlan, BuildResult
+from swemill.values import BaseImage, BuildEnd, BuildPlan, BuildResult, Limits, SandboxSpec
 
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from swemill.adapters.docker.build_network import BuildReach
+
 log = logging.getLogger(__name__)
 
-_LOG_LIMIT = 1 << 20
-_PERIOD = 100_000
-_MTIME = 315532800
-"""1980-01-01: equal plans must give equal bytes, or the engine's cache never hits."""
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_STAGE = "build"
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAG = re.compile(r"[a-z0-9][a-z0-9._/-]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 class DockerBuilder:
     """Builds on one engine."""
 
-    def __init__(self, client: "APIClient", *, settings: Settings) -> None:
-        """Use ``client``, the engine's low-level client; each step of a build gets a sandbox's memory and CPU quota."""
-        self._api = client
-        self._base = BaseImages(client, config=BaseImageConfig.of(settings))
-        self._memory = settings.sandbox_memory
-        self._cpus = settings.sandbox_cpus
+    def __init__(self, client: "APIClient", *, settings: Settings, store: str = "") -> None:
+        """Use ``client``, the engine's low-level client; a build gets the memory and cores of a sandbox.
 
-    def base(self) -> BaseImage:
-        """The base image, made on first use (see ``BaseImages.get`` for the errors)."""
-        return self._base.get()
+        ``store`` names the database whose claims guard the builds (see ``DockerSandboxEngine``).
+        """
+        self._api = client
+        self._settings = settings
+        self._store = store
+        self._bases = BaseImages(client, config=BaseImageConfig.of(settings))
+        self._registry = ImageRegistry(client, settings.registry)
+        self._checked = False
+
+    def pythons(self) -> tuple[str, ...]:
+        """Minor versions of Python that base images can be had with (see ``BaseImages.pythons``)."""
+        return self._bases.pythons()
+
+    def base(self, python: str = "", packages: Sequence[str] = ()) -> BaseImage:
+        """A base image, made on first use (see ``BaseImages.get`` for the errors)."""
+        return self._bases.get(python, packages)
 
     def has(self, image: str) -> bool:
-        """True when the engine holds the image (tag or content id). Raises SandboxUnavailable."""
+        """True when the engine holds the image (tag or content id), pulled now where the registry has it.
+
+        Raises:
+            SandboxUnavailable: the engine or the registry does not answer.
+        """
+        if self._inspect(image) is not None:
+            return True
+        return self._registry.shares(image) and self._registry.pull(image)
+
+    def build(self, plan: BuildPlan) -> BuildResult:
+        """Build ``plan``, unless its image is there or another process makes it now: then wait and take that.
+
+        Raises:
+            SandboxUnavailable: the engine is gone, the base image vanished, or the registry refuses the image.
+            DiskFull: the engine's disk is full.
+            ForgeUnavailable: the package index cannot be had for builds.
+            ValueError: a name of a file, a variable or the tag is malformed.
+        """
+        _check(plan)
+        started = time.monotonic()
+        if plan.tag and self.has(plan.tag):
+            return self._repeated(plan, started)
+        self._check_engine()
+        base = self._inspect(plan.base) if self.has(plan.base) else None
+        if base is None:
+            raise SandboxUnavailable(
+                f"the image {plan.base}, which {plan.tag or 'a build'} starts from, is not on this engine; run again: "
+                "it is made anew"
+            )
+        reach = self.reach()
+        with build_container(
+            self._api,
+            plan,
+            self._spec(plan),
+            base=base["Config"],
+            network=reach.network,
+            runtime=self._settings.sandbox_runtime,
+            store=self._store,
+            is_done=lambda: bool(plan.tag) and self._inspect(plan.tag) is not None,
+        ) as container:
+            if container is None:
+                return self._repeated(plan, started)
+            did = container.run(plan, reach=_variables(reach))
+            image = container.commit(plan) if plan.tag and did.end == BuildEnd.BUILT else None
+        if image and self._registry.shares(plan.tag):
+            self._registry.push(plan.tag)
+        return BuildResult(
+            image=image,
+            end=did.end,
+            exit_code=did.exit_code,
+            log=did.log,
+            seconds=time.monotonic() - started,
+            bytes=self._size(image) if image else 0,
+            outputs=did.outputs,
+        )
+
+    @cached_property
+    def _network(self) -> Any:
+        from swemill.adapters.docker.build_network import BuildNetwork
+
+        return BuildNetwork(self._api, settings=self._settings, base_images=self._bases)
+
+    def reach(self) -> "BuildReach":
+        """The network of builds and the package index on it, made on first use; for sandboxes that set up as well."""
+        reach: BuildReach = self._network.ensure()
+        return reach
+
+    def _repeated(self, plan: BuildPlan, started: float) -> BuildResult:
+        """The result for an image that is there already."""
+        found = self._inspect(plan.tag)
+        if found is None:
+            raise SandboxUnavailable(f"the image {plan.tag} vanished the moment it was found; run again")
+        # The push of an earlier try may have failed.
+        if self._registry.shares(plan.tag) and not self._registry.holds(plan.tag):
+            self._registry.push(plan.tag)
+        outputs: Mapping[str, bytes] = {}
+        if plan.outputs:
+            spec = self._spec(plan, name=f"{container_name(plan)}-{owner().rpartition('/')[2]}", image=found["Id"])
+            engine = DockerSandboxEngine(self._api, runtime=self._settings.sandbox_runtime, store=self._store)
+            with engine.start(spec) as sandbox:
+                outputs = read_outputs(sandbox, plan.outputs)
+        return BuildResult(
+            image=found["Id"],
+            log="",
+            seconds=time.monotonic() - started,
+            bytes=self._size(found["Id"]),
+            outputs=outputs,
+            repeated=True,
+        )
+
+    def _spec(self, plan: BuildPlan, *, name: str = "", image: str = "") -> SandboxSpec:
+        settings = self._settings
+        return SandboxSpec(
+            name=name or container_name(plan),
+            image=image or plan.base,
+            limits=Limits(
+                memory_bytes=settings.sandbox_memory,
+                cpus=settings.sandbox_cpus,
+                pids=settings.build_pids,
+                disk_bytes=settings.build_disk,
+                wall_clock=plan.timeout + COMMIT_PATIENCE,
+            ),
+            effect_key=plan.effect_key,
+            stage=_STAGE,
+            subject=plan.subject,
+        )
+
+    def _inspect(self, image: str) -> dict[str, Any] | None:
         import docker.errors
 
         with engine_errors(f"looking for the image {image}"):
             try:
                 found: dict[str, Any] = self._api.inspect_image(image)
             except docker.errors.ImageNotFound:
-                return False
-        return bool(found.get("Id"))
+                return None
+        return found
 
-    def build(self, plan: BuildPlan) -> BuildResult:
-        """Build ``plan``. A failing step, or one out of time, gives ``image=None`` and the log's tail.
+    def _size(self, image: str) -> int:
+        found = self._inspect(image)
+        return int(found["Size"]) if found else 0
 
-        Raises:
-            SandboxUnavailable: the engine is gone, or fails for a reason that is not a build step's.
-            DiskFull: the engine's disk is full.
-        """
-        started = time.monotonic()
-        journal = _Journal()
-        with engine_errors(f"building {plan.tag}"), self._answers(plan) as (answers, clock):
-            for answer in answers:
-                journal.add(answer)
-        seconds = time.monotonic() - started
-        if clock.expired:
-            return BuildResult(
-                image=None,
-                log=f"{journal.text()}\n[the build was ended after {plan.timeout} s]\n",
-                seconds=seconds,
-                timed_out=True,
-            )
-        if journal.error is not None:
-            if says_disk_full(journal.text()[-4000:] + journal.error):
-                raise DiskFull(
-                    f"building {plan.tag} failed: no space left on the engine's disk; free some (docker system prune) "
-                    "and run again: finished work is not repeated"
-                )
-            if not journal.step_failed:
-                raise SandboxUnavailable(
-                    f"building {plan.tag} failed: {journal.error[:1000]} (see the Docker engine's log)"
-                )
-            return BuildResult(image=None, log=journal.text(), seconds=seconds)
-        if journal.image is None:
-            raise SandboxUnavailable(
-                f"building {plan.tag}: the engine broke off without a result; is it still running?"
-            )
-        with engine_errors(f"inspecting {plan.tag}"):
-            image: dict[str, Any] = self._api.inspect_image(journal.image)
-        return BuildResult(image=image["Id"], log=journal.text(), seconds=seconds, bytes=int(image["Size"]))
-
-    @contextmanager
-    def _answers(self, plan: BuildPlan) -> Iterator[tuple[Iterator[dict[str, Any]], "_Clock"]]:
-        # The library's build() can neither pass a CPU quota nor be broken off in the middle; its parts can.
-        parameters = {
-            "t": plan.tag,
-            "rm": True,
-            "forcerm": True,
-            "memory": self._memory,
-            "memswap": self._memory,
-            "cpuperiod": _PERIOD,
-            "cpuquota": int(self._cpus * _PERIOD),
-            "labels": json.dumps({LABEL: "1"}),
-        }
-        response = self._api._post(
-            self._api._url("/build"),
-            data=context_tar(plan),
-            params=parameters,
-            headers={"Content-Type": "application/tar"},
-            stream=True,
-            timeout=plan.timeout + 60,
-        )
-        self._api._raise_for_status(response)
-        clock = _Clock(self._api._get_raw_response_socket(response), plan.timeout)
-        try:
-            yield self._api._stream_helper(response, decode=True), clock
-        except Exception:
-            # The broken stream of an expired build is the clock's doing, whatever the library makes of it.
-            if not clock.expired:
-                raise
-        finally:
-            clock.stop()
-            # Closing the connection makes the engine cancel the build and remove its container.
-            response.close()
+    def _check_engine(self) -> None:
+        if not self._checked:
+            with engine_errors("asking the Docker engine what it can do"):
+                info = self._api.info()
+            check_engine(info, runtime=self._settings.sandbox_runtime)
+            self._checked = True
 
 
-class _Clock:
-    """Cuts the connection when the time is over: that ends the build on the engine."""
-
-    def __init__(self, attached: Any, seconds: float) -> None:
-        self.expired = False
-        self._socket = getattr(attached, "_sock", attached)
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _cut(self) -> None:
-        import socket
-
-        self.expired = True
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError as error:
-            log.debug("the build's connection was already closed: %s", error)
-
-    def stop(self) -> None:
-        self._timer.cancel()
+def _variables(reach: "BuildReach") -> dict[str, str]:
+    """What leads installers to the index."""
+    return {"UV_DEFAULT_INDEX": reach.index_url, "PIP_INDEX_URL": reach.index_url, "PIP_TRUSTED_HOST": reach.host}
 
 
-class _Journal:
-    """What the engine told about a build: the log's tail, the image, the error."""
-
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
-        self._size = 0
-        self.image: str | None = None
-        self.error: str | None = None
-        self.step_failed = False
-
-    def add(self, answer: Mapping[str, Any]) -> None:
-        if "error" in answer:
-            self.error = str(answer["error"])
-            # Only a failing RUN carries an exit code; all else is the engine's trouble.
-            self.step_failed = bool((answer.get("errorDetail") or {}).get("code"))
-            self._keep(self.error + "\n")
-        elif "stream" in answer:
-            self._keep(str(answer["stream"]))
-        elif "ID" in (answer.get("aux") or {}):
-            self.image = answer["aux"]["ID"]
-
-    def _keep(self, text: str) -> None:
-        self._pieces.append(text)
-        self._size += len(text)
-        if self._size > 2 * _LOG_LIMIT:
-            tail = "".join(self._pieces)[-_LOG_LIMIT:]
-            self._pieces, self._size = [tail], len(tail)
-
-    def text(self) -> str:
-        return _COLOURS.sub("", "".join(self._pieces)[-_LOG_LIMIT:])
-
-
-def context_tar(plan: BuildPlan) -> bytes:
-    """The build context as a tar; equal plans give equal bytes."""
-    return tar_of({**plan.context, "Dockerfile": plan.dockerfile.encode()}, modified=_MTIME)
+def _check(plan: BuildPlan) -> None:
+    """Refuse what would be something else than it says: a path in place of a name, two variables in place of one."""
+    if not all(_FILE.fullmatch(name) for name in (*plan.files, plan.script)) or plan.script not in plan.files:
+        raise ValueError(f"the files of a build need plain names, and its script must be among them: {plan.script!r}")
+    if wrong := [name for name, value in plan.env.items() if not _VARIABLE.fullmatch(name) or "\0" in value]:
+        raise ValueError(f"no environment variables: {wrong!r}")
+    if plan.tag and not _TAG.fullmatch(plan.tag):
+        raise ValueError(f"no tag of an image: {plan.tag!r}")

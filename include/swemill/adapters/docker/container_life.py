@@ -94,9 +94,10 @@ class ContainerLife:
     def end(self, why: str) -> None:
         """Kill the container for what its command did; ``why`` goes into the log and into every later result."""
         log.warning("sandbox %s: %s; ending it", self._name, why)
+        # First the reason: whoever waits for a command in it may see the end before this call returns.
+        self.ended = f"the sandbox was ended: {why}"
         with engine_errors(f"killing sandbox {self._name}"):
             self._api.kill(self._container)
-        self.ended = f"the sandbox was ended: {why}"
 
     def result(self, end: StreamEnd | None = None) -> ExecResult:
         """The result of a command that ended its sandbox, or came after one that did."""

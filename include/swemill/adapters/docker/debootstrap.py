@@ -3,6 +3,7 @@
 It runs on the host, as root, and downloads from the host's own package mirror unless another one is set.
 """
 
+import hashlib
 import logging
 import os
 import shutil
@@ -24,16 +25,25 @@ log = logging.getLogger(__name__)
 def bootstrap(api: "APIClient", *, suite: str, mirror: str, packages: Sequence[str]) -> str:
     """Make a Debian of ``suite`` with ``packages`` and import it; returns its reference on the engine.
 
-    An empty ``mirror`` means that of the host itself.
+    One that was made before is taken again, also when the mirror has dropped the release since. An empty ``mirror``
+    means that of the host itself.
 
     Raises:
         ConfigurationError: debootstrap cannot run here.
         SandboxUnavailable: the mirror or the engine does not answer.
         DiskFull: no room left.
     """
-    tool = _debootstrap()
-    reference = f"swemill/debian:{suite}"
-    mirror = mirror or _host_mirror()
+    import docker.errors
+
+    tag = f"{suite}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    reference = f"swemill/debian:{tag}"
+    with engine_errors(f"looking for {reference}"):
+        try:
+            api.inspect_image(reference)
+            return reference
+        except docker.errors.ImageNotFound:
+            tool = _debootstrap()
+    mirror = mirror or host_mirror()
     log.info("base image: debootstrap %s (about a minute)", suite)
     # ignore_cleanup_errors: a half-made root may hold mounts for a moment; the folder is a temporary one anyway.
     with tempfile.TemporaryDirectory(prefix="swemill-base-", ignore_cleanup_errors=True) as folder:
@@ -53,7 +63,7 @@ def bootstrap(api: "APIClient", *, suite: str, mirror: str, packages: Sequence[s
         ]
         pack = ["tar", "-C", str(root), *exclude, "-c", "."]
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar, engine_errors(f"importing {reference}"):
-            answer = api.import_image_from_stream(tar.stdout, repository="swemill/debian", tag=suite)
+            answer = api.import_image_from_stream(tar.stdout, repository="swemill/debian", tag=tag)
         _check_import(answer, tar.returncode)
     return reference
 
@@ -85,7 +95,7 @@ def _debootstrap() -> str:
     return "/usr/sbin/debootstrap"
 
 
-def _host_mirror() -> str:
+def host_mirror() -> str:
     """The Debian mirror of the host's own apt configuration; empty where it has none."""
     if shutil.which("apt-get") is None:
         return ""

@@ -101,6 +101,18 @@ class DockerSandbox:
             seconds=end.seconds,
         )
 
+    def is_over(self) -> bool:
+        """True once the sandbox has ended within its own rules, or was ended: nothing can be done in it any more."""
+        return self._life.is_over()
+
+    def end(self, why: str) -> None:
+        """End the sandbox from outside (from another thread, say), for what its command does.
+
+        Raises:
+            SandboxUnavailable: the engine is gone, or the container ended before.
+        """
+        self._life.end(why)
+
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files by absolute path. In a sandbox that its command has ended, there is nothing to write to.
 
