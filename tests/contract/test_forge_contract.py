@@ -235,7 +235,7 @@ def test_what_is_touched_is_what_changes(
         assert (change.licence_path, change.licence) == ("LICENSE", b"Do as you like.\n")
 
 
-def test_an_absent_commit_is_a_named_loss_and_has_no_snapshot(
+def test_an_absent_commit_is_a_named_loss_and_has_no_tree_and_no_snapshot(
     forge: Forge, repository: RepositoryRecord, pulls: list[PullRequestRecord]
 ) -> None:
     absent = "1" * 40
@@ -246,6 +246,8 @@ def test_an_absent_commit_is_a_named_loss_and_has_no_snapshot(
         assert absent in found.detail
     with pytest.raises(SourceError):
         forge.snapshot(repository, absent)
+    with pytest.raises(SourceError):
+        forge.tree(repository, absent, lambda _: True)
 
 
 def test_a_harvest_keeps_the_good_and_names_the_rest(forge: Forge) -> None:

@@ -1,6 +1,6 @@
 """The harvest stage over a forge of values: every pull request ends as a candidate or with a reason."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from swemill.values import (
     BaseInference,
     Change,
     Comment,
+    CommitTree,
     Drop,
     Issue,
     Malformed,
@@ -99,6 +100,9 @@ class ListedForge:
     def change(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Change | Drop:
         self.asked.append(f"change {pull_request.number}")
         return self.answer
+
+    def tree(self, repository: RepositoryRecord, commit: str, wanted: Callable[[str], bool]) -> CommitTree:
+        raise AssertionError("a harvest looks into no tree")
 
     def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
         return b""

@@ -11,17 +11,19 @@ Without a pulls file, pull requests are mined from the default branch (see ``min
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from swemill.adapters.commit_tree import commit_tree
 from swemill.adapters.git_command import BrokenRepository
 from swemill.adapters.git_mirror import GitMirror
 from swemill.adapters.graphql_pulls import NotMerged, UnreadablePull, parse_pull_request
 from swemill.adapters.landed_change import landed_change, landed_paths
 from swemill.adapters.mined_pulls import mine
+from swemill.adapters.submodules import Place, submodule_files
 from swemill.errors import ForgeUnavailable, SourceError, boundary
 from swemill.reasons import Reason
-from swemill.values import Change, Drop, Malformed, PullRequestRecord, RepositoryRecord, Touched
+from swemill.values import Change, CommitTree, Drop, Malformed, PullRequestRecord, RepositoryRecord, Touched
 
 LAYOUT = (
     "an archive holds bare mirrors at repos/<owner>/<name>.git (git clone --mirror) and, where known, "
@@ -100,9 +102,27 @@ class Archive:
         except BrokenRepository as error:
             return Drop(reason=Reason.MISSING_COMMIT, detail=f"the mirror lacks an object of the change ({error})")
 
+    def tree(self, repository: RepositoryRecord, commit: str, wanted: Callable[[str], bool]) -> CommitTree:
+        """See ``commit_tree``. Raises BrokenRepository (a SourceError) when the commit is not here."""
+        return commit_tree(self._mirror(repository), commit, wanted)
+
     def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
-        """See ``GitMirror.snapshot``. Raises BrokenRepository (a SourceError) when the commit is not whole."""
-        return self._mirror(repository).snapshot(commit)
+        """See ``GitMirror.snapshot``; of the submodules those whose mirrors are in this archive, whatever their host.
+
+        Raises BrokenRepository (a SourceError) when the commit is not whole.
+        """
+        mirror = self._mirror(repository)
+        place = Place(host="", name=repository.name)
+        submodules = submodule_files(mirror, commit, place=place, open_mirror=self._with_commit)
+        return mirror.snapshot(commit, submodules=submodules)
+
+    def _with_commit(self, place: Place, commit: str) -> GitMirror:
+        """The mirror of this name; capitals do not matter to forges."""
+        wanted = f"{place.name}.git".casefold()
+        for path in sorted((self._root / "repos").glob("*/*.git")):
+            if f"{path.parent.name}/{path.name}".casefold() == wanted and (mirror := GitMirror(path)).exists(commit):
+                return mirror
+        raise SourceError(f"the archive has no mirror repos/{place.name}.git with that commit")
 
     def _mirror(self, repository: RepositoryRecord) -> GitMirror:
         """The mirror in this archive, else where it lay when it was harvested: an archive may move."""

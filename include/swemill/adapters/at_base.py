@@ -11,7 +11,7 @@ from typing import Any
 
 from swemill.adapters.git_command import BrokenRepository
 from swemill.adapters.git_mirror import GitMirror
-from swemill.adapters.git_objects import TreeFile
+from swemill.adapters.git_objects import REGULAR, TreeFile
 from swemill.patches import CONFIGURATION_FILES, parse_ini, parse_toml
 
 CONFIGURATION_LIMIT = 1 << 20
@@ -19,7 +19,6 @@ CONFIGURATION_LIMIT = 1 << 20
 LICENCE_LIMIT = 256 << 10
 """Bytes; a larger licence file is left out."""
 
-_REGULAR = (0o100644, 0o100755, 0o100664)
 _LICENCE = re.compile(r"(?i)(licen[cs]e|copying|unlicen[cs]e)([._-][ -~]*)?")
 _TAGS = ("[0-9]*", "[vV][0-9]*", "*[-_/.][0-9]*", "*[-_/.][vV][0-9]*")
 """Globs of tags that look like versions (git describe --match)."""
@@ -84,11 +83,11 @@ def swebench_version(text: str) -> str:
 
 
 def _configuration_files(top: tuple[TreeFile, ...]) -> list[TreeFile]:
-    return [file for file in top if file.path in CONFIGURATION_FILES and file.mode in _REGULAR]
+    return [file for file in top if file.path in CONFIGURATION_FILES and file.mode in REGULAR]
 
 
 def _licence_files(top: tuple[TreeFile, ...]) -> list[TreeFile]:
-    found = [file for file in top if _LICENCE.fullmatch(file.path) and file.mode in _REGULAR]
+    found = [file for file in top if _LICENCE.fullmatch(file.path) and file.mode in REGULAR]
     return sorted(found, key=lambda file: (len(file.path), file.path))
 
 

@@ -7,6 +7,7 @@ system and user configuration, allows no transport at all, and has a time limit 
 
 import io
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -115,6 +116,7 @@ def execute(
     timeout: float = TIMEOUT,
     limit: int = OUTPUT_LIMIT,
     keep: Sequence[int] = (),
+    largest_file: int | None = None,
 ) -> Ended:
     """Run one hardened git command; what its exit code means is the caller's to say.
 
@@ -127,6 +129,7 @@ def execute(
         timeout: seconds.
         limit: bytes of output.
         keep: file descriptors that git inherits, such as a lock's: it is then held as long as git lives.
+        largest_file: bytes; a program of git that writes a larger file is ended by SIGXFSZ.
 
     Raises:
         OutputTooLarge, ForgeUnavailable (time), DiskFull: as ``run_git``.
@@ -142,7 +145,7 @@ def execute(
         for chunk in stdin:
             given.write(chunk)
         given.seek(0)
-        files = _Files(stdin=given.fileno(), stderr=complaints.fileno(), keep=tuple(keep))
+        files = _Files(stdin=given.fileno(), stderr=complaints.fileno(), keep=tuple(keep), largest=largest_file)
         ended = _run(command, files, {**_environment(), **environment}, timeout=timeout, limit=limit)
         said = _ends(complaints).decode("utf-8", "replace").strip()
     if "No space left on device" in said:
@@ -159,6 +162,7 @@ class _Files:
     stdin: int
     stderr: int
     keep: tuple[int, ...]
+    largest: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +186,8 @@ def _run(command: Sequence[str], files: _Files, environment: Mapping[str, str], 
         )
     except FileNotFoundError:
         raise ConfigurationError("git was not found: install it (apt-get install git)") from None
+    if files.largest is not None:  # well before git has reached a server and started what writes
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (files.largest, files.largest))
     stopped = threading.Event()
 
     def stop() -> None:

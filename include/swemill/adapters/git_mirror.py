@@ -10,7 +10,7 @@ from pathlib import Path
 
 from swemill.adapters.git_command import OUTPUT_LIMIT, TIMEOUT, BrokenRepository, run_git
 from swemill.adapters.git_objects import Commit, Entry, TreeFile, parse_commit, parse_entries, parse_tree
-from swemill.adapters.git_snapshot import make_bare_repository, snapshot_of
+from swemill.adapters.git_snapshot import PlainFile, make_bare_repository, snapshot_of
 from swemill.adapters.kept import Kept
 
 _KEPT_CONTENTS = 32 << 20
@@ -48,7 +48,7 @@ class GitMirror:
 
     def exists(self, oid: str) -> bool:
         """Whether the commit is here, with its tree."""
-        if not _is_oid(oid):
+        if not is_oid(oid):
             return False
         if oid in self._loaded:
             return True
@@ -81,7 +81,7 @@ class GitMirror:
     def load(self, oids: Iterable[str]) -> list[Commit]:
         """Read many commits at once, and remember them; returns those that are here, with their trees."""
         asked_for = list(dict.fromkeys(oids))
-        if wanted := [oid for oid in asked_for if _is_oid(oid) and oid not in self._loaded]:
+        if wanted := [oid for oid in asked_for if is_oid(oid) and oid not in self._loaded]:
             asked = (f"{oid}^{{tree}}\n".encode() for oid in wanted)
             answers = self.run("cat-file", "--batch-check=%(objecttype)", stdin=asked).split(b"\n")
             here = [oid for oid, answer in zip(wanted, answers, strict=False) if answer == b"tree"]
@@ -145,9 +145,9 @@ class GitMirror:
         self._tops.put(oid, found, len(found) + 1)
         return found
 
-    def tree(self, oid: str) -> tuple[TreeFile, ...]:
-        """All files of a commit, submodules included."""
-        return parse_tree(self.run("ls-tree", "-r", "-z", "--full-tree", oid))
+    def tree(self, oid: str, *, limit: int = OUTPUT_LIMIT) -> tuple[TreeFile, ...]:
+        """All files of a commit, submodules included. A listing of more than ``limit`` bytes raises OutputTooLarge."""
+        return parse_tree(self.run("ls-tree", "-r", "-z", "--full-tree", oid, limit=limit))
 
     def files(self, oid: str) -> tuple[str, ...]:
         """Paths of all files of a commit (undecodable bytes as surrogates)."""
@@ -187,9 +187,9 @@ class GitMirror:
 
     # --- making --------------------------------------------------------------------------------------------------
 
-    def snapshot(self, oid: str) -> bytes:
-        """A tar with one commit and nothing else, for a sandbox (see ``snapshot_of``)."""
-        return snapshot_of(self.path, oid, timeout=self._timeout)
+    def snapshot(self, oid: str, *, submodules: Sequence[PlainFile] = ()) -> bytes:
+        """A tar with one commit and nothing else but files of ``submodules``, for a sandbox (see ``snapshot_of``)."""
+        return snapshot_of(self.path, oid, submodules=submodules, timeout=self._timeout)
 
     @classmethod
     def create(cls, path: Path, *, timeout: float = TIMEOUT) -> "GitMirror":
@@ -204,5 +204,6 @@ class GitMirror:
         return run_git(self.path, *arguments, stdin=stdin, timeout=self._timeout, limit=limit)
 
 
-def _is_oid(text: str) -> bool:
+def is_oid(text: str) -> bool:
+    """Whether a text has the form of a full object id, and so can be nothing else to git."""
     return len(text) in (40, 64) and all(character in "0123456789abcdef" for character in text)

@@ -51,6 +51,8 @@ class TreeFile:
 
 SUBMODULE = 0o160000
 """Mode of an entry that is a commit of another repository."""
+REGULAR = (0o100644, 0o100755, 0o100664)
+"""Modes of regular files; the last was written by old versions of git."""
 
 
 def parse_entries(listed: bytes) -> tuple[Entry, ...]:

@@ -7,7 +7,7 @@ Each release is a root commit of its own under ``refs/releases/``: its sha depen
 instances keep their base commit when the list grows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from swemill.adapters.at_base import configuration_at, licence_at, swebench_version
 from swemill.adapters.changelog import changelog_files, extract_entry
+from swemill.adapters.commit_tree import commit_tree
 from swemill.adapters.file_lock import only_one
 from swemill.adapters.git_command import BrokenRepository, OutputTooLarge
 from swemill.adapters.git_mirror import GitMirror
@@ -29,6 +30,7 @@ from swemill.reasons import Reason
 from swemill.values import (
     BaseInference,
     Change,
+    CommitTree,
     Drop,
     Malformed,
     PullRequestRecord,
@@ -141,6 +143,10 @@ class Releases:
             licence_path=licence.path,
             licence=licence.text,
         )
+
+    def tree(self, repository: RepositoryRecord, commit: str, wanted: Callable[[str], bool]) -> CommitTree:
+        """See ``commit_tree``. A source distribution has no submodules: it holds their files as its own."""
+        return commit_tree(self._mirror(repository.location), commit, wanted)
 
     def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
         """See ``GitMirror.snapshot``."""

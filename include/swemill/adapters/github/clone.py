@@ -11,21 +11,24 @@ Nothing is ever pruned but references, so a commit that was here stays here.
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from swemill.adapters.file_lock import only_one
 from swemill.adapters.git_mirror import GitMirror
 from swemill.adapters.git_objects import SUBMODULE
-from swemill.adapters.github.git_fetch import NotOnServer, Remote, fetch, pull_numbers, repack
-from swemill.errors import ForgeUnavailable, boundary
+from swemill.adapters.git_snapshot import PlainFile
+from swemill.adapters.github.git_fetch import NotOnServer, PackTooLarge, Remote, fetch, pull_numbers, repack
+from swemill.errors import ForgeUnavailable, SourceError, boundary
 from swemill.values import RepositoryRecord
 
 OBJECTS_A_FETCH = 5000
 """Ids asked for at once."""
 MOST_PACKS = 50
 """More packs than this are made into one: each fetch leaves one, and git looks into all of them."""
+_LISTING_LIMIT = 32 << 20
+"""Bytes of the listing of a commit whose size is limited."""
 _ONE_BY_ONE = 3
 """References found missing one by one before all that exist are listed."""
 _CONFIGURATION = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
@@ -104,17 +107,43 @@ class Clone(GitMirror):
                 absent |= self._bring_objects(some, lock, plain=True)
         return absent
 
-    def snapshot(self, oid: str) -> bytes:
+    def snapshot(self, oid: str, *, submodules: Sequence[PlainFile] = ()) -> bytes:
         """See ``GitMirror.snapshot``; the contents of its files are fetched first."""
-        self.fill(file.oid for file in self.tree(oid) if file.mode != SUBMODULE)
-        return super().snapshot(oid)
+        self.fill_whole(oid)
+        return super().snapshot(oid, submodules=submodules)
 
-    def _bring_objects(self, oids: Iterable[str], lock: int, *, plain: bool) -> set[str]:
+    def fill_whole(self, oid: str) -> None:
+        """Fetch the contents of all files of a commit."""
+        self.fill(file.oid for file in self.tree(oid) if file.mode != SUBMODULE)
+
+    def bring_alone(self, oid: str, *, most_files: int, most_bytes: int) -> None:
+        """Fetch one commit with its contents and without its history, into a clone that is only for such commits.
+
+        Raises NotOnServer and, where the commit is larger than allowed, a SourceError; that is remembered.
+        """
+        is_too_large = self.path / f"too-large-{most_bytes}-{oid}"
+        with self._alone() as lock:
+            if is_too_large.is_file():
+                raise PackTooLarge(f"{self._remote.url} at {oid} is known to be larger than {most_bytes} bytes")
+            try:
+                if self.missing([oid]):
+                    fetch(self.path, self._remote, "--depth=1", wanted=[oid], keep=[lock], most_bytes=most_bytes)
+                files = [file for file in self.tree(oid, limit=_LISTING_LIMIT) if file.mode != SUBMODULE]
+                if len(files) > most_files:
+                    raise SourceError(f"{self._remote.url} has {len(files)} files at {oid}, of {most_files} at most")
+                for some in _portions(self.missing(file.oid for file in files), OBJECTS_A_FETCH):
+                    self._bring_objects(some, lock, plain=True, most_bytes=most_bytes)
+            except PackTooLarge:
+                self._remove_leftovers()
+                is_too_large.touch()
+                raise
+
+    def _bring_objects(self, oids: Iterable[str], lock: int, *, plain: bool, most_bytes: int | None = None) -> set[str]:
         left = dict.fromkeys(oids)
         absent: set[str] = set()
         while left:
             try:
-                fetch(self.path, self._remote, wanted=left, keep=[lock], plain=plain)
+                fetch(self.path, self._remote, wanted=left, keep=[lock], plain=plain, most_bytes=most_bytes)
                 break
             except NotOnServer as error:
                 if error.name not in left:

@@ -11,14 +11,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from swemill.adapters.at_base import wanted_at_base
+from swemill.adapters.commit_tree import commit_tree
 from swemill.adapters.git_command import BrokenRepository
+from swemill.adapters.git_mirror import is_oid
 from swemill.adapters.github.clone import Clone, clone_path
 from swemill.adapters.github.git_fetch import Remote, RepositoryGone
+from swemill.adapters.github.submodule_clones import SubmoduleClones
 from swemill.adapters.landed_change import change_of, touched_paths, wanted_blobs
 from swemill.adapters.landing import Landing, find_landing
+from swemill.adapters.submodules import submodule_files
+from swemill.errors import SourceError
 from swemill.ports import ForgeApi
 from swemill.reasons import Reason
-from swemill.values import Change, Drop, Malformed, PullRequestRecord, RepositoryRecord, Touched
+from swemill.values import Change, CommitTree, Drop, Malformed, PullRequestRecord, RepositoryRecord, Touched
 
 _MOST_KEPT = 20_000
 """Landings kept in memory."""
@@ -157,13 +162,33 @@ class GitHub:
             detail = f"GitHub does not have all contents of the change any more ({error})"
             return Drop(reason=Reason.MISSING_COMMIT, detail=detail)
 
+    def tree(self, repository: RepositoryRecord, commit: str, wanted: Callable[[str], bool]) -> CommitTree:
+        """See ``commit_tree``: at most one fetch for all contents. Raises as ``snapshot``."""
+        clone = self._clone_with(repository, commit)
+        return commit_tree(clone, commit, wanted, fill=clone.fill)
+
     def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
-        """See ``GitMirror.snapshot``. Raises a SourceError when GitHub does not have the commit any more."""
+        """See ``GitMirror.snapshot``; of the submodules those on the same host, within limits.
+
+        Raises a SourceError when GitHub does not have the commit any more.
+        """
+        clone = self._clone_with(repository, commit)
+        clone.fill_whole(commit)
+        beside = SubmoduleClones(
+            repository, mirrors=self._mirrors, ca_bundle=self._ca_bundle, token=self._token_for(repository)
+        )
+        submodules = submodule_files(clone, commit, place=beside.home, open_mirror=beside.with_commit)
+        return clone.snapshot(commit, submodules=submodules)
+
+    def _clone_with(self, repository: RepositoryRecord, commit: str) -> Clone:
+        """The clone, after a try to get the commit into it."""
         clone = self._clone(repository)
+        if not is_oid(commit):
+            raise SourceError(f"{commit!r} is no commit's id")
         if clone.missing([commit]):
             clone.refresh()
             clone.bring_commits([commit])
-        return clone.snapshot(commit)
+        return clone
 
     def _prepared(self, repository: RepositoryRecord, pull: PullRequestRecord) -> Landing | Drop:
         key = _key(repository, pull)
@@ -174,11 +199,13 @@ class GitHub:
     def _clone(self, repository: RepositoryRecord) -> Clone:
         path = clone_path(self._mirrors, repository)
         if path not in self._clones:
-            ours = urlsplit(repository.location).netloc.lower() == self._host
-            token = self._token if ours else None
+            token = self._token_for(repository)
             remote = Remote(url=repository.location, ca_bundle=self._ca_bundle, token=token)
             self._clones = {path: Clone(path, remote)}
         return self._clones[path]
+
+    def _token_for(self, repository: RepositoryRecord) -> Callable[[], str | None] | None:
+        return self._token if urlsplit(repository.location).netloc.lower() == self._host else None
 
 
 def git_host(api_url: str) -> str:

@@ -9,6 +9,7 @@ against, a checkout with hostile names, does not happen here; patches with such 
 import base64
 import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ _GONE = re.compile(
     r"|access to this repository has been disabled|repository unavailable"
 )
 _NO_ENTRY = re.compile(r"(?i)could not read Username|Authentication failed|returned error: 401")
+_TOO_LARGE = re.compile(rf"died of signal {signal.SIGXFSZ:d}\b|File too large")
 _NOT_AUTHORISED = re.compile(r"(?i)SAML SSO|IP allow list")
 
 
@@ -64,6 +66,10 @@ class NotOnServer(SourceError):
     def __init__(self, message: str, *, name: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+class PackTooLarge(SourceError):
+    """What the forge sent exceeds the limit given; nothing of it is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,7 @@ def fetch(
     wanted: Iterable[str],
     keep: Sequence[int] = (),
     plain: bool = False,
+    most_bytes: int | None = None,
 ) -> None:
     """Fetch references or objects without file contents; contents come only when asked for by their ids.
 
@@ -99,9 +106,11 @@ def fetch(
         wanted: refspecs or object ids; any number.
         keep: file descriptors for git to inherit (see ``execute``).
         plain: send no account of what is here, as git does when it fetches single objects.
+        most_bytes: of the pack that comes.
 
     Raises:
         RepositoryGone, NotOnServer: what is asked for is not there.
+        PackTooLarge: more than ``most_bytes`` came.
         ForgeUnavailable: anything that may pass: time limit, 5xx, refused or broken connections.
         ConfigurationError: the token is refused.
         DiskFull: no room left.
@@ -119,6 +128,7 @@ def fetch(
             stdin=names,
             timeout=remote.timeout,
             keep=keep,
+            largest_file=most_bytes,
         )
 
     _insisting(attempt, remote)
@@ -189,6 +199,8 @@ def _checked(ended: Ended, remote: Remote) -> Ended:
         return ended
     signed = remote.token is not None and remote.token() is not None
     said = "; ".join(line.strip() for line in ended.said.splitlines() if line.strip())[:500]
+    if _TOO_LARGE.search(ended.said):
+        raise PackTooLarge(f"{remote.url} sends more than is allowed here")
     if missing := _MISSING.search(ended.said):
         raise NotOnServer(f"{remote.url} does not have {missing[1]}", name=missing[1])
     if (signed and _NOT_AUTHORISED.search(ended.said)) or _NO_ENTRY.search(ended.said):
