@@ -8,8 +8,9 @@ import functools
 import os
 import tempfile
 import threading
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from swemill.adapters.model_calls import (
@@ -30,6 +31,9 @@ from swemill.values import AgentResult, ExecResult, InstanceSpec, ModelEndpoint,
 _INLINE_COMMAND = 100_000  # bytes; the kernel takes at most 128 KiB in one argument
 _OUTPUT_LIMIT = 8 << 20  # the mark of a submission stands in the FIRST line, so the output must be whole
 _TEMPLATES = {"system_template", "instance_template"}
+
+HandIn = Callable[[str], str | None]
+"""Takes what the agent submits; None ends the conversation, a text goes back to the agent, which goes on."""
 _import_lock = threading.Lock()
 
 
@@ -60,22 +64,45 @@ class MiniSweAgent:
         Raises:
             ProviderRejected, ProviderUnavailable, SandboxUnavailable: as the names say.
         """
+        return self.converse(instance.problem_statement, policy, endpoint, sandbox)
+
+    def converse(
+        self,
+        task: str,
+        policy: PolicySpec,
+        endpoint: ModelEndpoint,
+        sandbox: RunningSandbox,
+        *,
+        templates: Mapping[str, str] | None = None,
+        hand_in: HandIn | None = None,
+        env: Mapping[str, str] | None = None,
+        tokens: int = 0,
+    ) -> AgentResult:
+        """Work on ``task``, with other ``templates`` than the stock ones where the policy has none of its own.
+
+        ``hand_in`` judges each submission (its time is not the policy's); ``env`` is the environment of commands;
+        ``tokens`` of prompts and answers together are the most that may be used (0: no limit but the policy's).
+
+        Raises:
+            ProviderRejected, ProviderUnavailable, SandboxUnavailable: as the names say. What ``hand_in`` raises.
+        """
         parts = _parts()
-        config = parts.config(policy.prompt)
+        config = parts.config(policy.prompt, templates or {})
         clock = Clock(policy.minutes * 60)
         calls = ModelCalls(endpoint=endpoint, policy=policy, clock=clock, patience=self._patience)
         caching = "default_end" if "claude" in endpoint.model else None  # as the agent does when it picks the model
-        model = parts.model(calls, model_name=endpoint.model, set_cache_control=caching, **config["model"])
+        model = parts.model(calls, tokens, model_name=endpoint.model, set_cache_control=caching, **config["model"])
         environment = _SandboxEnvironment(
             sandbox=sandbox,
             clock=clock,
             seconds=self._command_seconds or config["environment"]["timeout"],
-            env=config["environment"]["env"],
+            env={**config["environment"]["env"], **(env or {})},
             submitted=parts.submitted,
+            hand_in=hand_in,
         )
         limits = {"step_limit": policy.turns, "cost_limit": policy.dollars, "wall_time_limit_seconds": 0}
         agent = parts.agent(model, environment, **{**config["agent"], **limits})
-        status, reason, detail = self._drive(agent, instance, policy)
+        status, reason, detail = self._drive(agent, task, policy)
         transcript = conversation(agent.messages, [parts.tool])
         return AgentResult(
             exit_status=status,
@@ -89,10 +116,10 @@ class MiniSweAgent:
             detail=redact(detail, endpoint.api_key),
         )
 
-    def _drive(self, agent: Any, instance: InstanceSpec, policy: PolicySpec) -> tuple[str, Reason | None, str]:
+    def _drive(self, agent: Any, task: str, policy: PolicySpec) -> tuple[str, Reason | None, str]:
         """Run the agent's loop; returns its status, our reason for it and the detail."""
         try:
-            status = str(agent.run(instance.problem_statement).get("exit_status", ""))
+            status = str(agent.run(task).get("exit_status", ""))
         except OutOfTime:
             return "TimeExceeded", Reason.TIME_LIMIT, f"{policy.minutes:g} minutes"
         except ContextOverflow as overflow:
@@ -109,6 +136,8 @@ class MiniSweAgent:
             return status, None, ""
         if status == "RepeatedFormatError":
             return status, Reason.MALFORMED_ANSWERS, f"{agent.n_consecutive_format_errors} malformed answers in a row"
+        if status == "TokensExceeded":
+            return status, Reason.COST_LIMIT, "the budget of tokens is used up"
         if status == "LimitsExceeded" and agent.n_calls >= policy.turns:
             return status, Reason.TURN_LIMIT, f"{policy.turns} turns"
         if status == "LimitsExceeded":
@@ -120,7 +149,14 @@ class _SandboxEnvironment:
     """mini-swe-agent's protocol ``Environment`` over a running sandbox."""
 
     def __init__(
-        self, *, sandbox: RunningSandbox, clock: Clock, seconds: float, env: Mapping[str, str], submitted: Any
+        self,
+        *,
+        sandbox: RunningSandbox,
+        clock: Clock,
+        seconds: float,
+        env: Mapping[str, str],
+        submitted: Any,
+        hand_in: HandIn | None,
     ) -> None:
         self.config = {"timeout": seconds}
         self._sandbox = sandbox
@@ -129,6 +165,7 @@ class _SandboxEnvironment:
         # The stock BASH_ENV activates conda in images that are not ours.
         self._env = {name: str(value) for name, value in env.items() if name != "BASH_ENV"}
         self._submitted = submitted
+        self._hand_in = hand_in
 
     def execute(self, action: Mapping[str, Any], cwd: str = "") -> dict[str, Any]:
         """Run one command; the time limit is the command's or what is left of the policy's, whichever is less."""
@@ -149,9 +186,22 @@ class _SandboxEnvironment:
         output = self._observation(result)
         lines = output["output"].lstrip().splitlines(keepends=True)
         if output["returncode"] == 0 and lines and lines[0].strip() == SUBMIT_MARK:
+            answer = self._answer("".join(lines[1:]))
+            if answer is not None:
+                return {"output": answer, "returncode": 1, "exception_info": ""}
             extra = {"exit_status": "Submitted", "submission": "".join(lines[1:])}
             raise self._submitted({"role": "exit", "content": "", "extra": extra})
         return output
+
+    def _answer(self, submission: str) -> str | None:
+        """What whoever takes submissions says to this one; None: it is the end."""
+        if self._hand_in is None:
+            return None
+        started = time.monotonic()
+        try:
+            return self._hand_in(submission)
+        finally:
+            self._clock.give_back(time.monotonic() - started)
 
     def _check_alive(self) -> None:
         probe = self._sandbox.run(["true"], timeout=30)
@@ -186,7 +236,7 @@ class _Parts:
             os.environ["MSWEA_GLOBAL_CONFIG_DIR"] = folder
             from minisweagent import package_dir
             from minisweagent.agents.default import DefaultAgent
-            from minisweagent.exceptions import Submitted
+            from minisweagent.exceptions import LimitsExceeded, Submitted
             from minisweagent.models.litellm_model import LitellmModel
             from minisweagent.models.utils.actions_toolcall import BASH_TOOL
 
@@ -195,9 +245,17 @@ class _Parts:
 
             abort_exceptions = [BaseException]  # type: ignore[list-item] # theirs is a list of Exception; this is wider
 
-            def __init__(self, calls: ModelCalls, **kwargs: Any) -> None:
+            def __init__(self, calls: ModelCalls, tokens: int, **kwargs: Any) -> None:
                 super().__init__(**kwargs)
                 self._calls = calls
+                self._tokens = tokens
+
+            def query(self, messages: list[dict[str, str]], **kwargs: Any) -> dict[str, Any]:
+                if 0 < self._tokens <= self._calls.prompt_tokens + self._calls.completion_tokens:
+                    extra = {"exit_status": "TokensExceeded", "submission": ""}
+                    raise LimitsExceeded({"role": "exit", "content": "TokensExceeded", "extra": extra})
+                answer: dict[str, Any] = super().query(messages, **kwargs)
+                return answer
 
             def _query(self, messages: list[dict[str, str]], **kwargs: Any) -> Any:
                 return self._calls.complete(messages, [BASH_TOOL], **(self.config.model_kwargs | kwargs))
@@ -208,8 +266,10 @@ class _Parts:
         self.tool = BASH_TOOL
         self._stock = (package_dir / "config" / "benchmarks" / "swebench.yaml").read_text()
 
-    def config(self, prompt: str) -> dict[str, Any]:
+    def config(self, prompt: str, templates: Mapping[str, str] | None = None) -> dict[str, Any]:
         """A fresh copy of the agent's stock SWE-bench configuration, with the templates of ``prompt`` if there are any.
+
+        ``templates`` stand in for the stock ones.
 
         Costs of unknown models count as nothing.
 
@@ -221,6 +281,7 @@ class _Parts:
         config: dict[str, Any] = yaml.safe_load(self._stock)
         config["model"] = {**config["model"], "cost_tracking": "ignore_errors"}
         del config["model"]["model_name"]
+        config["agent"] |= dict(templates or {})
         if prompt:
             config["agent"] |= _templates(prompt)
         return config
