@@ -6,6 +6,9 @@ the test suite and passes at least one test at the base commit:
 
 1. `unified`: the paper's unified default configuration, the baseline.
 2. `dated`: the same with every dependency resolved as of the base commit's date.
+3. `adaptive`: candidates inferred from the repository's own files, repaired by rules when they fail.
+4. `reuse`: the environment that was proven on a neighbouring commit of the same repository.
+5. `agent`: a model proposes a Dockerfile, which is built and probed without it (needs a provider's key).
 
 Each mapped task is one instance. A lost one has its reason and log in `swemill explain INSTANCE`.
 """
@@ -25,13 +28,12 @@ from swemill_airflow.steps import mapped_stage
         "limit": limit_param(),
         "only": subjects_param("Instances", "pallets__flask-5014"),
         "strategies": Param(
-            ["unified", "dated"],
+            [],
             type="array",
-            items={"type": "string", "enum": ["unified", "dated"]},
-            minItems=1,
+            items={"type": "string", "enum": ["unified", "dated", "adaptive", "reuse", "agent"]},
             uniqueItems=True,
             title="Strategies",
-            description="Rungs of the ladder, in the order in which they are tried.",
+            description="Rungs of the ladder, in the order in which they are tried; none: those of SWEMILL_LADDER.",
         ),
     },
     **dag_defaults("install"),
@@ -42,7 +44,7 @@ def install() -> None:
         asset=ENVIRONMENTS,
         next_job="validate",
         pool="docker_host",
-        minutes=60,
+        minutes=90,
         strategies="{{ params.strategies }}",
     )
 

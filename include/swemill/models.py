@@ -223,10 +223,15 @@ class Environment(Base):
     base_image: Mapped[str]
     python: Mapped[str]
     dockerfile_blob: Mapped[str]
+    """What was done, for a person to read."""
     lock_blob: Mapped[str]
     collected: Mapped[int]
     seconds: Mapped[float]
     bytes: Mapped[int]
+    environment_image: Mapped[str] = mapped_column(default="")
+    """Tag of the shared image below; empty where the instance was built in one step."""
+    plans_blob: Mapped[str | None] = mapped_column(default=None)
+    """How its images are made again (``environment.plans_json``)."""
 
 
 class Validation(Base):

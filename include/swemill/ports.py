@@ -4,7 +4,7 @@ Conventions of all ports: trouble of the infrastructure raises an ``errors.Infra
 ``errors.UserError``; everything that a repository, patch or model did is in the returned value.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +16,7 @@ from swemill.values import (
     BuildResult,
     Change,
     Comment,
+    CommitTree,
     Drop,
     ExecResult,
     InstanceSpec,
@@ -33,6 +34,7 @@ from swemill.values import (
     RepositoryRecord,
     RepositorySighting,
     SandboxSpec,
+    StoredImage,
     Touched,
     TrainingJob,
 )
@@ -64,8 +66,14 @@ class Forge(Protocol):
     def change(self, repository: RepositoryRecord, pull_request: PullRequestRecord) -> Change | Drop:
         """The commits and the diff of a pull request, or why they cannot be had."""
 
+    def tree(self, repository: RepositoryRecord, commit: str, wanted: Callable[[str], bool]) -> CommitTree:
+        """What the repository holds at ``commit``: all paths, and the contents of those that are ``wanted``."""
+
     def snapshot(self, repository: RepositoryRecord, commit: str) -> bytes:
-        """A tar of a bare, shallow git repository whose only commit is ``commit`` (folder ``repo.git``)."""
+        """A tar of a bare, shallow git repository whose only commit is ``commit`` (folder ``repo.git``).
+
+        Beside it the folder ``submodules`` with the files of those submodules that can be had, at their paths.
+        """
 
 
 class ForgeApi(Protocol):
@@ -185,16 +193,36 @@ class Claims(Protocol):
 
 
 class Builder(Protocol):
-    """Builds images."""
+    """Builds images, on hostile scripts: unprivileged, with limits, with no way out but to the package index."""
 
-    def base(self) -> BaseImage:
-        """The base image, made on first use (registry where reachable, else debootstrap)."""
+    def pythons(self) -> tuple[str, ...]:
+        """Minor versions of Python that base images can be had with (``3.9``), oldest first; nothing is made."""
+
+    def base(self, python: str = "", packages: Sequence[str] = ()) -> BaseImage:
+        """The base image with this Python (empty: the configured default) and these Debian packages beyond its own.
+
+        Made on first use (registry where reachable, else debootstrap). Packages that Debian does not have are left
+        out. Raises ConfigurationError for a Python that is not among ``pythons``.
+        """
 
     def has(self, image: str) -> bool:
-        """True when the engine holds the image (tag or content id)."""
+        """True when the engine holds the image (tag or content id), fetched now where a registry has it."""
 
     def build(self, plan: BuildPlan) -> BuildResult:
-        """Build an image, with limits. Raises SandboxUnavailable or DiskFull; a failing step is returned."""
+        """Build an image, unless it is there already. A script that fails, or breaks a limit, is in the result.
+
+        Raises SandboxUnavailable, DiskFull, and ForgeUnavailable when the package index did not answer.
+        """
+
+
+class ImageStore(Protocol):
+    """The images of SWE-Mill on an engine. All can be made again: from their stored plans, a base from its recipe."""
+
+    def images(self) -> Sequence[StoredImage]:
+        """Every image, leftovers without a tag among them."""
+
+    def remove(self, image: StoredImage) -> bool:
+        """Remove an image with all its tags; False when it stays: a container or another image needs it by now."""
 
 
 class Gateway(Protocol):
@@ -213,6 +241,32 @@ class Agent(Protocol):
         self, instance: InstanceSpec, policy: PolicySpec, endpoint: ModelEndpoint, sandbox: RunningSandbox
     ) -> AgentResult:
         """Work on the instance until done or a limit is reached. Raises Provider* and Sandbox* errors only."""
+
+
+Judge = Callable[[str], str | None]
+"""Builds and probes a proposed Dockerfile: None when that is the end, else what the agent should know of it."""
+
+
+class SetupAgent(Protocol):
+    """Has a model find out how a repository is installed. Whether what it proposes works is judged without it."""
+
+    name: str
+
+    def propose(
+        self,
+        instance: InstanceSpec,
+        task: str,
+        policy: PolicySpec,
+        endpoint: ModelEndpoint,
+        sandbox: RunningSandbox,
+        *,
+        snapshot: bytes,
+        judge: Judge,
+    ) -> AgentResult:
+        """Explore the checkout of ``snapshot`` and hand Dockerfiles to ``judge`` until it, or a limit, makes an end.
+
+        Raises Provider* and Sandbox* errors, and what ``judge`` raises.
+        """
 
 
 class GpuNode(Protocol):

@@ -51,6 +51,12 @@ class Reason(StrEnum):
     BUILD_FAILED = "build_failed"
     DEPENDENCY_CONFLICT = "dependency_conflict"
     BUILD_TIMEOUT = "build_timeout"
+    BUILD_OUT_OF_MEMORY = "build_out_of_memory"
+    BUILD_TOO_LARGE = "build_too_large"
+    NO_NEIGHBOUR = "no_neighbour"
+    LEAKS_FUTURE = "leaks_future"
+    PROPOSAL_REFUSED = "proposal_refused"
+    NO_PROPOSAL = "no_proposal"
     NOTHING_COLLECTED = "nothing_collected"
     NO_TEST_PASSES_AT_BASE = "no_test_passes_at_base"
     # validate
@@ -108,6 +114,12 @@ ADVICE: dict[Reason, str] = {
     Reason.BUILD_FAILED: "Read the build log's tail. Each strategy of the ladder is an attempt of its own: see the others.",
     Reason.DEPENDENCY_CONFLICT: "The resolver found no set of versions. The strategy `dated` resolves as of the base commit.",
     Reason.BUILD_TIMEOUT: "Raise SWEMILL_BUILD_TIMEOUT, or see in the log what the build waits for.",
+    Reason.BUILD_OUT_OF_MEMORY: "A step was killed for memory. Raise SWEMILL_SANDBOX_MEMORY.",
+    Reason.BUILD_TOO_LARGE: "It wrote more than a build may. Raise SWEMILL_BUILD_DISK.",
+    Reason.NO_NEIGHBOUR: "No other commit of the repository has an environment that works yet; try again when one has.",
+    Reason.LEAKS_FUTURE: "The image's repository holds more than the base commit: see the list in the evidence.",
+    Reason.PROPOSAL_REFUSED: "The model's Dockerfile asks for what a build may not do, or pretends success: see the detail.",
+    Reason.NO_PROPOSAL: "The model used its budget (policy limits) without a Dockerfile that works.",
     Reason.NOTHING_COLLECTED: "pytest collected no test: look for import errors in the log's tail.",
     Reason.NO_TEST_PASSES_AT_BASE: "The suite runs but nothing passes at the base commit: the environment is likely wrong.",
     Reason.TEST_PATCH_DOES_NOT_APPLY: "The test patch does not fit the base commit: the base commit was inferred wrongly.",

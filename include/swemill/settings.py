@@ -27,6 +27,9 @@ PROVIDER_KEYS = (
 )
 """Variables that hold provider keys. They are read here, given to the gateway, and never to a sandbox."""
 
+LADDER = "unified,dated"
+"""The default of ``SWEMILL_LADDER``."""
+
 _CA_VARIABLES = ("SWEMILL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -48,6 +51,8 @@ class Settings:
     """Default folder of the ``archive`` source."""
     policies_file: Path
     """Agent policies (agent, model, prompt, limits). Default: ``config/policies.toml``."""
+    setup_policies_file: Path
+    """Policies of the strategy ``agent``; the first with a key proposes. Default: ``config/setup-policies.toml``."""
     docker_host: str | None
     """Address of the Docker engine; None: ``DOCKER_HOST`` or the local socket."""
     base_image_source: str
@@ -62,6 +67,16 @@ class Settings:
     """Package index for builds (``PIP_INDEX_URL``). Must carry no credentials: they would stay in an image layer."""
     build_timeout: int
     """Seconds one environment build may take."""
+    build_disk: int
+    """Bytes one build may write. Memory and cores of a build are those of a sandbox."""
+    build_pids: int
+    """Processes and threads one build may hold."""
+    registry: str
+    """Image registry (``registry.example.com/swemill``) that images are pushed to and pulled from; empty: none."""
+    image_budget: int
+    """Bytes that the images of environments and instances may take on the engine; the collector keeps below it."""
+    ladder: tuple[str, ...]
+    """Strategies of installation, in the order in which they are tried, comma-separated."""
     test_timeout: int
     """Seconds one test run may take."""
     sandbox_memory: int
@@ -137,6 +152,9 @@ class Settings:
             releases_list=Path(env.get("SWEMILL_RELEASES_LIST") or CHECKOUT / "config" / "releases.toml"),
             archive_dir=Path(env["SWEMILL_ARCHIVE_DIR"]) if env.get("SWEMILL_ARCHIVE_DIR") else None,
             policies_file=Path(env.get("SWEMILL_POLICIES_FILE") or CHECKOUT / "config" / "policies.toml"),
+            setup_policies_file=Path(
+                env.get("SWEMILL_SETUP_POLICIES_FILE") or CHECKOUT / "config" / "setup-policies.toml"
+            ),
             docker_host=env.get("SWEMILL_DOCKER_HOST") or env.get("DOCKER_HOST") or None,
             base_image_source=source,
             debian_suite=env.get("SWEMILL_DEBIAN_SUITE") or "bullseye",
@@ -144,6 +162,11 @@ class Settings:
             ca_bundle=next((Path(env[name]) for name in _CA_VARIABLES if env.get(name)), None),
             index_url=index_url,
             build_timeout=_number(env, "SWEMILL_BUILD_TIMEOUT", 900),
+            build_disk=_number(env, "SWEMILL_BUILD_DISK", 8 << 30),
+            build_pids=_number(env, "SWEMILL_BUILD_PIDS", 1024),
+            registry=(env.get("SWEMILL_REGISTRY") or "").rstrip("/"),
+            image_budget=_number(env, "SWEMILL_IMAGE_BUDGET", 200 << 30),
+            ladder=tuple(word.strip() for word in (env.get("SWEMILL_LADDER") or LADDER).split(",") if word.strip()),
             test_timeout=_number(env, "SWEMILL_TEST_TIMEOUT", 600),
             sandbox_memory=_number(env, "SWEMILL_SANDBOX_MEMORY", 4 << 30),
             sandbox_cpus=_cores(env, "SWEMILL_SANDBOX_CPUS", 1.0),

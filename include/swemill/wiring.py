@@ -4,7 +4,7 @@ A ``Mill`` is opened once per process and hands out lazily made parts, so that `
 harvest needs no model provider.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 
 from swemill.adapters.blobs import FsspecBlobs
 from swemill.errors import ConfigurationError
-from swemill.ports import Agent, Blobs, Builder, Forge, ForgeApi, Gateway, GpuNode, SandboxEngine
+from swemill.ports import (
+    Agent,
+    Blobs,
+    Builder,
+    Forge,
+    ForgeApi,
+    Gateway,
+    GpuNode,
+    ImageStore,
+    RunningSandbox,
+    SandboxEngine,
+)
 from swemill.settings import CHECKOUT, Settings
 from swemill.store import Store
 from swemill.values import Limits, PolicySpec, RepositoryRecord
@@ -20,8 +31,11 @@ from swemill.values import Limits, PolicySpec, RepositoryRecord
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from swemill.adapters.docker.builder import DockerBuilder
     from swemill.adapters.github.client import GithubClient
     from swemill.contamination import EvaluationSets
+    from swemill.environment.leak_gate import Leak
+    from swemill.stages.propose import Proposer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +79,38 @@ class Mill:
         """Hardened containers."""
         from swemill.adapters.docker.engine import DockerSandboxEngine
 
-        return DockerSandboxEngine(self._docker, runtime=self.settings.sandbox_runtime, store=self.store.identity())
+        return DockerSandboxEngine(
+            self._docker,
+            runtime=self.settings.sandbox_runtime,
+            store=self.store.identity(),
+            reach=lambda: self._docker_builder.reach(),
+        )
+
+    @property
+    def leak_gate(self) -> "Callable[[RunningSandbox, str, float], Sequence[Leak]]":
+        """What an image is checked with for objects of the future."""
+        from swemill.stages.leak_gate import check
+
+        return check
 
     @cached_property
     def builder(self) -> Builder:
         """Images."""
+        return self._docker_builder
+
+    @cached_property
+    def _docker_builder(self) -> "DockerBuilder":
         from swemill.adapters.docker.builder import DockerBuilder
 
-        return DockerBuilder(client=self._docker, settings=self.settings)
+        store = self.store.identity() if self.settings.database_url else ""
+        return DockerBuilder(client=self._docker, settings=self.settings, store=store)
+
+    @cached_property
+    def image_store(self) -> ImageStore:
+        """What images the engine holds."""
+        from swemill.adapters.docker.image_store import DockerImageStore
+
+        return DockerImageStore(self._docker)
 
     @cached_property
     def _docker(self) -> "APIClient":
@@ -101,6 +139,23 @@ class Mill:
         from swemill.adapters.policies import load
 
         return load(self.settings.policies_file)
+
+    @cached_property
+    def proposer(self) -> "Proposer":
+        """Who proposes environments where no rule finds one.
+
+        Raises:
+            ConfigurationError: no policy of the file has its key set.
+        """
+        from swemill.adapters.environment_agent import EnvironmentAgent
+        from swemill.adapters.policies import active, load
+        from swemill.stages.propose import Proposer
+
+        file = self.settings.setup_policies_file
+        ready = active(load(file), self.settings.provider_keys)
+        if not ready:
+            raise ConfigurationError(f"the strategy `agent` has no model: set the key of one of the policies of {file}")
+        return Proposer(agent=EnvironmentAgent(), gateway=self.gateway, policy=ready[0])
 
     @cached_property
     def evaluation_sets(self) -> "EvaluationSets":

@@ -35,7 +35,19 @@ def dag(request: pytest.FixtureRequest, dags: dict[str, Any]) -> Any:
 
 
 def test_every_verb_has_its_dag_in_a_file_of_its_name(dags: dict[str, Any]) -> None:
-    verbs = {"discover", "harvest", "install", "validate", "rollout", "judge", "release", "train", "evaluate", "reap"}
+    verbs = {
+        "discover",
+        "harvest",
+        "install",
+        "validate",
+        "rollout",
+        "judge",
+        "release",
+        "train",
+        "evaluate",
+        "reap",
+        "images",
+    }
     assert set(NAMES) == verbs
     assert {name: dag.fileloc for name, dag in dags.items()} == {name: str(DAGS / f"{name}.py") for name in verbs}
 
@@ -83,6 +95,7 @@ def test_schedules_are_what_starts_a_dag(dags: dict[str, Any]) -> None:
         "train": None,
         "evaluate": None,
         "reap": timedelta(minutes=10),
+        "images": timedelta(days=1),
     }
 
 
@@ -108,6 +121,7 @@ def test_every_stage_announces_its_facts(dags: dict[str, Any]) -> None:
         "train": ["swemill://checkpoint"],
         "evaluate": ["swemill://evaluations"],
         "reap": [],
+        "images": [],
     }
 
 
@@ -175,6 +189,8 @@ def test_a_form_explains_its_fields_and_accepts_its_defaults(dag: Any) -> None:
         ("train", {"overrides": ["epochs"]}),
         ("evaluate", {"split": "test"}),
         ("evaluate", {"policies": [None]}),
+        ("images", {"budget": -1}),
+        ("images", {"dry_run": "yes"}),
     ],
 )
 def test_a_form_rejects_what_it_cannot_mean(dag_id: str, wrong: dict[str, Any], dags: dict[str, Any]) -> None:

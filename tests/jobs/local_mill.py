@@ -4,7 +4,7 @@ Archive, git, PostgreSQL, blobs, patches and test runs are real; only containers
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ from swemill.settings import Settings
 from swemill.values import (
     AgentResult,
     BaseImage,
+    BuildEnd,
     BuildPlan,
     BuildResult,
     InstanceSpec,
@@ -72,7 +73,10 @@ class FolderBuilder:
         self.log = "built\n"
         self.fails = False
 
-    def base(self) -> BaseImage:
+    def pythons(self) -> tuple[str, ...]:
+        return ("3.11",)
+
+    def base(self, python: str = "", packages: Sequence[str] = ()) -> BaseImage:
         return BaseImage(reference="base", digest="sha256:b", python="3.11", source="registry")
 
     def has(self, image: str) -> bool:
@@ -80,7 +84,7 @@ class FolderBuilder:
 
     def build(self, plan: BuildPlan) -> BuildResult:
         if self.fails:
-            return BuildResult(image=None, log=self.log, seconds=0.1)
+            return BuildResult(image=None, end=BuildEnd.FAILED, exit_code=80, log=self.log, seconds=0.1)
         self.images.add(plan.tag)
         return BuildResult(image="sha256:i", log=self.log, seconds=0.1)
 
@@ -154,6 +158,10 @@ class LocalMill(Mill):
     @cached_property
     def engine(self) -> FailingEngine:
         return FailingEngine(LocalEngine(self.image, self.image.parent / "sandboxes"))
+
+    @property
+    def leak_gate(self):
+        return lambda sandbox, base_commit, timeout: ()  # the sandbox is the host's own file system
 
     @cached_property
     def builder(self) -> FolderBuilder:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from swemill.errors import SandboxUnavailable, SourceError, UnknownSubject, UserError
+from swemill.errors import ConfigurationError, SandboxUnavailable, SourceError, UnknownSubject, UserError
 from swemill.jobs import evaluate, harvest, install, judge, pending, release, rollout, train, validate
 from swemill.jobs.export import export_swebench
 from swemill.jobs.rollout import Subject
@@ -120,9 +120,21 @@ def test_an_archive_given_by_option_alone_is_found_again_by_installs(tmp_path, d
     assert moved.forge_of(repository).snapshot(repository, commit_of(mill))
 
 
+def test_without_a_neighbour_reuse_is_no_attempt(harvested):
+    done = install.install(harvested, ID, strategies=["reuse"])
+    assert (done.passed, done.reason) == (False, "no_neighbour")
+    assert losses(harvested) == []
+    assert install.pending(harvested, strategies=["reuse"]) == []
+
+
+def test_a_strategy_that_does_not_exist_is_refused(harvested):
+    with pytest.raises(ConfigurationError, match="no strategy is called guess; there are: unified, dated"):
+        install.install(harvested, ID, strategies=["guess"])
+
+
 def test_the_ladder_stops_at_the_first_rung_that_holds(harvested):
     harvested.builder.fails = True
-    harvested.builder.log = "error: Failed to build `x`\nThe command 'sh' returned a non-zero code: 80\n"
+    harvested.builder.log = "error: Failed to build `x`\n"
     done = install.install(harvested, ID, strategies=[Strategy.UNIFIED])
     assert (done.passed, done.reason) == (False, "build_failed")
     assert install.pending(harvested) == [ID]

@@ -80,7 +80,9 @@ class History:
             )
         return item.effect_key
 
-    def install(self, instance_id: str, instance: str, *, config: Mapping[str, Any] = INSTALLING) -> str:
+    def install(
+        self, instance_id: str, instance: str, *, config: Mapping[str, Any] = INSTALLING, shared: str = ""
+    ) -> str:
         """An environment made from the instance fact with that effect key."""
         item = work(Stage.INSTALL, instance_id, instance, config, instance_id=instance_id, repository="o/n")
         with self.store.session() as session:
@@ -98,6 +100,7 @@ class History:
                     collected=2,
                     seconds=1.0,
                     bytes=1,
+                    environment_image=shared,
                 )
             )
         return item.effect_key

@@ -48,6 +48,27 @@ def judgements(history: History, key: str = PLAIN[Stage.JUDGE]) -> list[tuple[st
         return [tuple(item) for item in pending.pending_judgements(session, key)]
 
 
+def test_reuse_is_a_rung_as_soon_as_there_is_a_neighbour(history):
+    reuse = config_key(Stage.INSTALL, 1, {"strategy": "reuse"})
+
+    def waiting() -> list[str]:
+        with history.store.session() as session:
+            return [item.subject for item in pending.pending_installs(session, [LADDER[0], reuse], reuse=reuse)]
+
+    found, other = history.harvest(), history.harvest(2)
+    history.lose(work(Stage.INSTALL, ID, found, UNIFIED), Reason.BUILD_FAILED)
+    history.lose(work(Stage.INSTALL, "o__n-2", other, UNIFIED), Reason.BUILD_FAILED)
+    assert waiting() == []
+    history.install("o__n-2", other, config=DATED)
+    assert waiting() == [], "an environment made in one step cannot be shared"
+    elsewhere = history.harvest(3, repository="o/m")
+    history.install("o__m-3", elsewhere, config=DATED, shared="swemill/environment:x")
+    assert ID not in waiting(), "another repository is no neighbour"
+    third = history.harvest(4)
+    history.install("o__n-4", third, config=DATED, shared="swemill/environment:x")
+    assert ID in waiting()
+
+
 def test_the_ladder_goes_on_after_a_loss_and_ends_with_a_pass(history):
     found = history.harvest()
     assert installs(history) == [ID]

@@ -5,14 +5,12 @@ import pytest
 from swemill.adapters.docker.policy import check_engine, container_arguments
 from swemill.errors import ConfigurationError, ForgeUnavailable
 from swemill.reasons import Reason
-from swemill.stages.install import build_loss, describe, probe_loss
-from swemill.values import BuildPlan, BuildResult, Limits, SandboxSpec, TestOutcome, TestReport
-
-LAST = "The command '/bin/sh -c sh /opt/build/install.sh' returned a non-zero code: {}\n"
+from swemill.stages.install import build_loss, probe_loss
+from swemill.values import BuildEnd, BuildResult, Limits, SandboxSpec, TestOutcome, TestReport
 
 
-def failed(log: str, code: int = 80) -> BuildResult:
-    return BuildResult(image=None, log=log + LAST.format(code), seconds=1.0)
+def failed(log: str, code: int = 80, end: BuildEnd = BuildEnd.FAILED) -> BuildResult:
+    return BuildResult(image=None, end=end, exit_code=code, log=log, seconds=1.0)
 
 
 def report(outcomes: dict[str, TestOutcome], **more) -> TestReport:
@@ -20,23 +18,24 @@ def report(outcomes: dict[str, TestOutcome], **more) -> TestReport:
 
 
 @pytest.mark.parametrize(
-    "log, code, reason, detail",
+    "log, end, reason, detail",
     [
-        ("error: subprocess-exited\nerror: Failed to build `x`\n", 80, Reason.BUILD_FAILED, "Failed to build"),
-        ("  × No solution found when resolving dependencies:\n", 80, Reason.DEPENDENCY_CONFLICT, "No solution"),
-        ("collecting\n", 137, Reason.BUILD_FAILED, "memory"),
-        ("== the snapshot holds more than the base commit: 9 objects\n", 81, Reason.BUILD_FAILED, "holds more"),
+        ("error: subprocess\nerror: Failed to build `x`\n", BuildEnd.FAILED, Reason.BUILD_FAILED, "Failed to build"),
+        ("  × No solution found when resolving:\n", BuildEnd.FAILED, Reason.DEPENDENCY_CONFLICT, "No solution"),
+        ("collecting\n", BuildEnd.OUT_OF_MEMORY, Reason.BUILD_OUT_OF_MEMORY, "memory"),
+        ("writing\n", BuildEnd.TOO_LARGE, Reason.BUILD_TOO_LARGE, "more than a build may"),
+        ("== the snapshot holds more: 9 objects\n", BuildEnd.FAILED, Reason.BUILD_FAILED, "holds more"),
     ],
 )
-def test_a_failed_build_names_its_reason(log: str, code: int, reason: Reason, detail: str) -> None:
-    loss = build_loss(failed(log, code), timeout=900)
+def test_a_failed_build_names_its_reason(log: str, end: BuildEnd, reason: Reason, detail: str) -> None:
+    loss = build_loss(failed(log, end=end), timeout=900)
     assert loss.reason == reason
     assert detail in loss.detail
     assert loss.evidence["build.log"]
 
 
 def test_a_build_out_of_time_says_how_much_it_had() -> None:
-    loss = build_loss(BuildResult(image=None, log="x", seconds=900, timed_out=True), timeout=900)
+    loss = build_loss(failed("x", 137, BuildEnd.TIMED_OUT), timeout=900)
     assert loss.reason == Reason.BUILD_TIMEOUT
     assert "900 s" in loss.detail
 
@@ -47,7 +46,7 @@ def test_a_silent_index_is_no_verdict() -> None:
 
 
 def test_a_repository_that_prints_the_index_exit_code_still_fails_by_itself() -> None:
-    forged = LAST.format(90)
+    forged = "returned a non-zero code: 90\n"
     assert build_loss(failed(forged, 80), timeout=900).reason == Reason.BUILD_FAILED
 
 
@@ -67,13 +66,6 @@ def test_a_repository_that_prints_the_index_exit_code_still_fails_by_itself() ->
 def test_the_probe_wants_one_passing_test(probed: TestReport, reason: Reason | None) -> None:
     loss = probe_loss(probed)
     assert (loss.reason if loss else None) == reason
-
-
-def test_the_description_shows_every_text_of_the_build_and_stays_a_dockerfile() -> None:
-    context = {"snapshot.tar": b"\x00", "install.sh": b"echo hello\n"}
-    text = describe(BuildPlan(dockerfile="FROM x\nRUN y\n", context=context, tag="t", timeout=1))
-    assert [line for line in text.splitlines() if line and not line.startswith("#")] == ["FROM x", "RUN y"]
-    assert "# echo hello" in text
 
 
 # --- the container policy, as a pure function ---

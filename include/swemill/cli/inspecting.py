@@ -14,6 +14,7 @@ from swemill.errors import StoreUnavailable, UnknownSubject, UserError
 from swemill.jobs.export import export_swebench
 from swemill.models import Attempt, Incident
 from swemill.reasons import ADVICE, Reason, Stage
+from swemill.stages.adaptive import TRIES
 from swemill.store import report, repository_report
 from swemill.values import instance_id
 from swemill.wiring import Mill
@@ -125,12 +126,32 @@ def _attempt_text(mill: Mill, attempt: Attempt) -> str:
         f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s",
         f"  {verdict}  {printable(attempt.detail)}",
     ]
+    lines += [f"    {printable(line)}" for line in _tries(mill, attempt)]
     if not attempt.passed and attempt.reason:
         lines.append(f"  what to do: {ADVICE[Reason(attempt.reason)]}")
         if tail := _log_tail(mill, attempt):
             lines.append(f"  log tail (whole: blob {attempt.log_blob}):")
             lines += [f"    {printable(line)}" for line in tail.splitlines()]
     return "\n".join(lines)
+
+
+def _tries(mill: Mill, attempt: Attempt) -> list[str]:
+    """What an installation tried, a line each: Python, date, the rules that made it so, how it failed."""
+    blob = attempt.evidence.get(TRIES)
+    if blob is None:
+        return []
+    try:
+        tries = json.loads(mill.blobs.get(blob))
+    except StoreUnavailable as error:
+        return [f"(what was tried cannot be read: {error})"]
+    lines = []
+    for number, one in enumerate(tries, 1):
+        candidate, failure = one["candidate"], one["failure"]
+        rules = f", {', '.join(candidate['rules'])}" if candidate.get("rules") else ""
+        how = f"{failure['phase']}: {failure['kind']} {failure['subject']}".rstrip() if failure else "works"
+        when = str(candidate["as_of"])[:10]
+        lines.append(f"try {number}: Python {candidate['python']} as of {when}{rules}: {how} ({one['seconds']:.0f} s)")
+    return lines
 
 
 def _incident_text(incident: Incident) -> str:

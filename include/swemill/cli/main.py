@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from swemill.cli import discovering, harvesting, inspecting, machine, working
+from swemill.cli import benching, discovering, harvesting, images, inspecting, machine, working
 from swemill.cli.context import printable
 from swemill.errors import Infrastructure, SwemillError
 
@@ -23,6 +23,8 @@ discovering.register(app)
 harvesting.register(app)
 working.register(app)
 inspecting.register(app)
+images.register(app)
+benching.register(app)
 
 
 @app.callback()

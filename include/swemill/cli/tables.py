@@ -9,9 +9,12 @@ from rich.table import Table
 
 from swemill.cli.context import printable
 from swemill.embedded.doctor import Check
+from swemill.jobs.bench_summary import Summary
+from swemill.jobs.collect_images import ImageLine, in_units
 from swemill.models import ApiBudget
 from swemill.store.report import InstanceLine, LossCount, StageCount
 from swemill.store.repository_report import RepositoryLine
+from swemill.values import Strategy
 
 _STATES = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
@@ -108,3 +111,52 @@ def print_budgets(rows: Sequence[ApiBudget], *, now: datetime) -> None:
             escape(printable(row.blocked_why)) if blocked else "",
         )
     _console().print(table)
+
+
+def print_bench(title: str, summary: Summary) -> None:
+    """One row a strategy, and below them what the adaptive one owes to which rule."""
+    table = Table(title=title, title_justify="left")
+    for name in ("strategy", "attempts", "successes", "percent", "95%", "median s", "MiB", "reasons"):
+        table.add_column(name, justify="left" if name in ("strategy", "reasons") else "right")
+    for one in summary.strategies:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in one.reasons.items())
+        table.add_row(
+            one.strategy.value,
+            str(one.share.attempts),
+            str(one.share.successes),
+            f"{one.share.percent}",
+            f"{one.share.low}-{one.share.high}",
+            f"{one.median_seconds:.0f}",
+            f"{one.bytes_unique >> 20}",
+            reasons,
+        )
+    console = _console()
+    console.print(table)
+    if any(one.strategy is Strategy.ADAPTIVE for one in summary.strategies):
+        console.print(f"adaptive without a repair: {summary.unrepaired}")
+        for rule, count in summary.rules.items():
+            console.print(f"adaptive by {escape(printable(rule))}: {count}")
+    if summary.union.attempts:
+        share = summary.union
+        console.print(f"adaptive + reuse: {share.successes} of {share.attempts}, {share.percent}%")
+
+
+def print_images(lines: Sequence[ImageLine]) -> None:
+    """One row an image."""
+    table = Table()
+    for title in ("image", "level", "own size", "last used (UTC)", "instance", "state"):
+        table.add_column(title, justify="right" if title == "own size" else "left", no_wrap=True)
+    for line in lines:
+        more = f" and {line.use.instances - 1} more" if line.use and line.use.instances > 1 else ""
+        cells = (
+            line.image.name,
+            line.image.level.value if line.image.level else "",
+            in_units(line.image.bytes),
+            f"{line.last_used:%Y-%m-%d %H:%M}",
+            f"{line.use.instance_id}{more}" if line.use else "",
+            line.state,
+        )
+        table.add_row(*(escape(printable(cell)) for cell in cells))
+    console = _console()
+    console.print(table)
+    console.print(f"{len(lines)} images, {in_units(sum(line.image.bytes for line in lines))}")

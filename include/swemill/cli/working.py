@@ -51,13 +51,16 @@ def _each(subjects: Sequence[str], work: Callable[[str], Done]) -> None:
 
 def install(
     instances: Instances = None,
-    strategy: Annotated[list[Strategy] | None, typer.Option(help="Rungs to try, in order; default: all.")] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Rungs to try, in order: {', '.join(Strategy)}; `ladder` (the default): SWEMILL_LADDER."),
+    ] = None,
 ) -> None:
     """Build an environment for every instance, up the ladder of strategies."""
-    mill, ladder = open_mill(), strategy or list(install_job.LADDER)
+    mill, rungs = open_mill(), strategy or ()
     _each(
-        instances or install_job.pending(mill, strategies=ladder),
-        lambda instance: install_job.install(mill, instance, strategies=ladder),
+        instances or install_job.pending(mill, strategies=rungs),
+        lambda instance: install_job.install(mill, instance, strategies=rungs),
     )
 
 

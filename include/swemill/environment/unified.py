@@ -6,7 +6,8 @@ groups (PEP 735) are the present form of those extras. A file of requirements th
 skipped: whether the environment works is decided by the tests, not by the installer.
 """
 
-from swemill.environment.dockerfile import INDEX_SILENT, NOT_INSTALLED, NOT_PRUNED, Recipe
+from swemill.environment.image_plans import Recipe
+from swemill.environment.scripts import CHECKOUT, CLOSING, NOT_INSTALLED, PRELUDE, TAGGED
 from swemill.values import InstanceSpec, Strategy
 
 
@@ -17,64 +18,9 @@ def unified(instance: InstanceSpec, *, python: str) -> Recipe:
 
 
 INSTALL_SH = f"""\
-#!/bin/sh
-# Builds /opt/venv and /opt/testbed. Runs as the unprivileged user; see the module that holds this text.
-set -eu
-. /opt/build/options.sh
-. /etc/swemill/build.env
-export HOME=/tmp/home UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy UV_NO_PROGRESS=1
-export UV_PYTHON_DOWNLOADS=never UV_HTTP_RETRIES=5
-export UV_CONFIG_FILE=/opt/build/uv.toml PYTHONDONTWRITEBYTECODE=1 GIT_TERMINAL_PROMPT=0 NO_COLOR=1
-mkdir -p "$HOME"
-
-say() {{ printf '\\n== %s\\n' "$*"; }}
-
-# A failure may be the index's and not the repository's: then the whole build counts for nothing.
-index_failed() {{
-    say "the package index does not answer"
-    exit {INDEX_SILENT}
-}}
-index_answers() {{
-    uv pip install -q --dry-run --refresh --no-deps --target /tmp/probe pytest >/dev/null 2>&1 || index_failed
-}}
-attempt() {{
-    say "$*"
-    if "$@" >/tmp/attempt.log 2>&1; then cat /tmp/attempt.log; return 0; fi
-    cat /tmp/attempt.log
-    # The index may be back by now; what uv said of the network counts as well.
-    if grep -Eq 'Request failed after|client error|error sending request|dns error' /tmp/attempt.log; then
-        index_failed
-    fi
-    index_answers
-    say "failed: $*"
-    return 1
-}}
-
-say "checking out $BASE_COMMIT"
-tar -xf /opt/build/snapshot.tar -C /opt/build
-mv /opt/build/repo.git /testbed/.git
-cd /testbed
-git config core.bare false
-git config user.name 'SWE-Mill'
-git config user.email 'mill@localhost'
-git config advice.detachedHead false
-git checkout -q -f -B main "$BASE_COMMIT"
-git remote | while read -r remote; do git remote remove "$remote"; done
-git for-each-ref --format='%(refname)' | grep -vx refs/heads/main >/tmp/refs || true
-while read -r ref; do git update-ref -d "$ref"; done </tmp/refs
-git reflog expire --expire=now --all
-rm -f .git/FETCH_HEAD .git/ORIG_HEAD
-# No object of the future: checked, not assumed.
-commits=$(git cat-file --batch-all-objects --batch-check='%(objecttype) %(objectname)' | grep '^commit' || true)
-stored=$(git cat-file --batch-all-objects --batch-check | wc -l)
-reachable=$(git rev-list --objects "$BASE_COMMIT" | wc -l)
-if [ "$commits" != "commit $BASE_COMMIT" ] || [ "$stored" != "$reachable" ]; then
-    say "the snapshot holds more than the base commit: $stored objects, $reachable of them its own"
-    exit {NOT_PRUNED}
-fi
-
+{PRELUDE}{CHECKOUT}{TAGGED}
 say 'virtual environment'
-uv venv -q --seed --allow-existing --python /usr/bin/python3 /opt/venv || {{ index_answers; exit {NOT_INSTALLED}; }}
+uv venv -q --seed --allow-existing --python "$PYTHON" /opt/venv || {{ index_answers; exit {NOT_INSTALLED}; }}
 
 requirements() {{ # installs those that are there; false when none is
     absent=1
@@ -108,12 +54,11 @@ first_of() {{ # the first of test, tests, testing, dev that standard input names
 
 requirements requirements.txt requirements/base.txt requirements/main.txt requirements/requirements.txt || true
 if [ -f setup.py ] || [ -f pyproject.toml ]; then
-    # Version tools ask git for a tag; it lives for the time of the build.
-    git tag "$VERSION"; git tag "v$VERSION"
+    tag
     editable . || exit {NOT_INSTALLED}
     extra=$(extras | first_of)
     if [ -n "$extra" ]; then editable ".[$extra]" || true; fi
-    git tag -d "$VERSION" "v$VERSION" >/dev/null
+    untag
     if [ -f pyproject.toml ]; then
         groups=$(sed -n '/^\\[dependency-groups\\]/,/^\\[[a-z]/s/^\\([A-Za-z0-9_-]*\\) *=.*/\\1/p' pyproject.toml)
         group=$(echo "$groups" | first_of)
@@ -131,18 +76,4 @@ attempt uv pip install pytest hypothesis || exit {NOT_INSTALLED}
 if [ -f setup.py ] || [ -f pyproject.toml ]; then
     uv pip list -q --editable --format freeze | grep -q . || editable . || exit {NOT_INSTALLED}
 fi
-
-say 'installed'
-uv pip list --format freeze | tee /opt/lock.txt
-
-# The work folder holds exactly the base commit, plus what the build needs and git shall not see.
-find . -name __pycache__ -type d -prune -exec rm -rf {{}} +
-git reset -q --hard "$BASE_COMMIT"
-mkdir -p .git/info
-git ls-files --others --exclude-standard --directory | sed 's|^|/|' >>.git/info/exclude
-git reflog expire --expire=now --all
-rm -f .git/ORIG_HEAD
-cp -a /testbed/. /opt/testbed/
-find /testbed /opt/build -mindepth 1 -delete
-rm -rf /tmp/home /tmp/uv-cache /tmp/probe /tmp/attempt.log
-"""
+{CLOSING}"""

@@ -21,9 +21,15 @@ from swemill.wiring import Mill
 
 def pending(mill: Mill) -> list[str]:
     """Rollouts with a patch and without a verdict, by subject."""
+    return [work.subject for work in waiting(mill)]
+
+
+def waiting(mill: Mill) -> list[Work]:
+    """The work that is pending."""
     key = _work(mill, "", input_key="").config_key
     with mill.store.session() as session:
-        return [item.subject for item in pending_judgements(session, key)]
+        items = pending_judgements(session, key)
+    return [_work(mill, item.subject, input_key=item.input_key) for item in items]
 
 
 def judge(mill: Mill, subject: str) -> Done:

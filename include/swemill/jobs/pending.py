@@ -7,7 +7,6 @@ from typing import Any
 from swemill.jobs import evaluate, harvest, harvest_github, install, judge, release, rollout, train, validate
 from swemill.jobs.windows import window
 from swemill.reasons import Stage
-from swemill.values import Strategy
 from swemill.wiring import Mill
 
 
@@ -30,8 +29,7 @@ def of(mill: Mill, job: str, params: Mapping[str, Any]) -> list[str]:
         case Stage.HARVEST:
             return harvest.pending(mill, params.get("source") or "releases", archive=_folder(params))
         case Stage.INSTALL:
-            strategies = [Strategy(word) for word in params.get("strategies") or install.LADDER]
-            return install.pending(mill, strategies=strategies)
+            return install.pending(mill, strategies=params.get("strategies") or ())
         case Stage.VALIDATE:
             return validate.pending(mill)
         case Stage.ROLLOUT:

@@ -46,13 +46,20 @@ class Subject(NamedTuple):
 
 def pending(mill: Mill, *, policies: list[str] | None = None, attempts: int = 1) -> list[str]:
     """Rollouts that were not made yet, by subject."""
-    subjects = []
+    return [work.subject for work in waiting(mill, policies=policies, attempts=attempts)]
+
+
+def waiting(mill: Mill, *, policies: list[str] | None = None, attempts: int = 1) -> list[Work]:
+    """The work that is pending."""
+    found = []
     with mill.store.session() as session:
         for policy in mill.active_policies(policies):
             for number in range(1, attempts + 1):
                 key = _work(mill, Subject("", policy.name, number), policy, input_key="").config_key
-                subjects += [item.subject for item in pending_rollouts(session, policy.name, number, key)]
-    return subjects
+                for item in pending_rollouts(session, policy.name, number, key):
+                    subject = Subject(item.instance_id, policy.name, number)
+                    found.append(_work(mill, subject, policy, input_key=item.input_key))
+    return found
 
 
 def rollout(mill: Mill, subject_text: str) -> Done:

@@ -18,9 +18,15 @@ from swemill.wiring import Mill
 
 def pending(mill: Mill) -> list[str]:
     """Installed instances whose newest environment was not validated, by id."""
+    return [work.subject for work in waiting(mill)]
+
+
+def waiting(mill: Mill) -> list[Work]:
+    """The work that is pending."""
     key = _work(mill).config_key
     with mill.store.session() as session:
-        return [item.subject for item in pending_validations(session, key)]
+        items = pending_validations(session, key)
+    return [_work(mill, item.subject, input_key=item.input_key) for item in items]
 
 
 def validate(mill: Mill, instance_id: str) -> Done:

@@ -1,28 +1,50 @@
 """Installation: does one strategy give an environment in which the tests run at the base commit?
 
 Build, then probe: in a sandbox without network the suite is collected and at least one test must pass. The build
-having no error proves nothing, and a suite that is red throughout proves that the environment is wrong.
+having no error proves nothing, and a suite that is red throughout proves that the environment is wrong. The strategies
+differ in what they build; this module holds what is common to all, and the baseline strategies, which build once.
 """
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from swemill.environment import plan
-from swemill.environment.dockerfile import INDEX_SILENT, NOT_PRUNED
+from swemill.environment.dated import dated
+from swemill.environment.image_plans import SNAPSHOT, one_step
+from swemill.environment.leak_gate import Leak
+from swemill.environment.scripts import INDEX_SILENT
+from swemill.environment.unified import unified
 from swemill.errors import ForgeUnavailable
 from swemill.grading import failure
-from swemill.ports import Builder, SandboxEngine
+from swemill.ports import Builder, RunningSandbox, SandboxEngine
 from swemill.reasons import Reason
+from swemill.stages.leak_gate import check
 from swemill.testreports.reader import report_to_json
 from swemill.testreports.runner import run_tests
-from swemill.values import BuildPlan, BuildResult, Installed, InstanceSpec, Loss, SandboxSpec, Strategy, TestReport
+from swemill.values import (
+    BuildEnd,
+    BuildPlan,
+    BuildResult,
+    CommitTree,
+    ImagePlans,
+    Installed,
+    InstanceSpec,
+    Loss,
+    SandboxSpec,
+    Strategy,
+    TestReport,
+)
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
-_TAIL = 16_000
-# The engine's own last words on a failing step.
-_EXIT_CODE = re.compile(r"returned a non-zero code: (\d+)\s*$")
+TAIL = 16_000
+"""Characters of a log that are kept with an attempt."""
+GATE_TIMEOUT = 300.0
+"""Seconds the leak gate may take: it takes about one, unless a repository is huge."""
+_NOTHING_RUN = TestReport(outcomes={}, collected=0, finished=False)
 _CONFLICT = ("No solution found when resolving", "ResolutionImpossible", "conflicting dependencies")
+_TELLING = re.compile(r"error|fail|== the |×|╰|no solution", re.IGNORECASE)
+_RECIPES = {Strategy.UNIFIED: unified, Strategy.DATED: dated}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,73 +52,128 @@ class InstallConfig:
     """What could change an installation's result."""
 
     build_timeout: int = 900
-    """Seconds the build may take."""
+    """Seconds one build may take."""
     test_timeout: int = 600
     """Seconds the probe may take: collection, and tests up to the first that passes."""
+    patience: int = 1800
+    """Seconds after which no further candidate is tried."""
 
 
-def install(
-    instance: InstanceSpec,
-    snapshot: bytes,
-    *,
-    strategy: Strategy,
-    tag: str,
-    builder: Builder,
-    engine: SandboxEngine,
-    spec: SandboxSpec,
-    config: InstallConfig,
-) -> Installed | Loss:
-    """Build ``instance`` by ``strategy`` as image ``tag``, and probe it in a sandbox (``spec``: name, limits, claim).
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What an installation of one instance works with; the same for every strategy."""
+
+    instance: InstanceSpec
+    snapshot: Callable[[], bytes]
+    """The repository at the base commit, as ``Forge.snapshot`` gives it."""
+    tree: Callable[[], CommitTree]
+    """What inference reads of it."""
+    builder: Builder
+    engine: SandboxEngine
+    spec: SandboxSpec
+    """Name, limits and claim of the probe's container; its image is filled in."""
+    config: InstallConfig = field(default_factory=InstallConfig)
+    gate: Callable[[RunningSandbox, str, float], Sequence[Leak]] = check
+    """Tells what an image holds that came after the base commit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """An image whose suite was collected, and perhaps why it does not do."""
+
+    loss: Loss | None
+    report: TestReport
+    lock: str
+
+
+def baseline(shop: Workshop, strategy: Strategy) -> Installed | Loss:
+    """``unified`` or ``dated``: one recipe, one build, one probe.
 
     Raises:
         SandboxUnavailable: the engine is gone.
         DiskFull: no room left.
         ForgeUnavailable: the package index did not answer during the build.
     """
-    base = builder.base()
-    building = plan(instance, snapshot, strategy=strategy, base=base, tag=tag, timeout=config.build_timeout)
-    built = builder.build(building)
+    base = shop.builder.base()
+    plan = one_step(
+        _RECIPES[strategy](shop.instance, python=base.python),
+        shop.instance,
+        shop.snapshot(),
+        base=base,
+        effect_key=shop.spec.effect_key,
+        timeout=shop.config.build_timeout,
+    )
+    built = shop.builder.build(plan)
     if built.image is None:
-        return build_loss(built, timeout=config.build_timeout)
-    with engine.start(replace(spec, image=built.image)) as sandbox:
-        lock = (sandbox.read("/opt/lock.txt") or b"").decode(errors="replace")
-        report = run_tests(sandbox, test_files=(), timeout=config.test_timeout, until_first_pass=True)
-    loss = probe_loss(report)
-    if loss:
-        return replace(loss, evidence={"build.log": built.log.encode(), "probe.json": report_to_json(report)})
+        return build_loss(built, timeout=shop.config.build_timeout)
+    probed = probe(shop, built.image)
+    if probed.loss:
+        return replace(probed.loss, evidence={"build.log": built.log.encode(), **probed.loss.evidence})
     return Installed(
         strategy=strategy,
-        image=built.image,
+        image=plan.tag,
+        digest=built.image,
         python=base.python,
-        dockerfile=describe(building),
-        lock=lock,
-        collected=report.collected,
-        log=f"{built.log[-_TAIL:]}\n== probe\n{report.log_tail}",
-        seconds=built.seconds + report.seconds,
+        base=base.reference,
+        plans=ImagePlans(python=base.python, packages=base.packages, environment=None, instance=bare(plan)),
+        lock=probed.lock,
+        collected=probed.report.collected,
+        log=f"{built.log[-TAIL:]}\n== probe\n{probed.report.log_tail}",
+        seconds=built.seconds + probed.report.seconds,
         bytes=built.bytes,
     )
 
 
-def build_loss(built: BuildResult, *, timeout: int) -> Loss:
-    """Name the reason of a failed build. Raises ForgeUnavailable when the package index was at fault."""
-    evidence = {"build.log": built.log.encode()}
-    tail = built.log[-_TAIL:]
-    if built.timed_out:
-        detail = f"the build was not done after {timeout} s"
-        return Loss(reason=Reason.BUILD_TIMEOUT, detail=detail, log=tail, evidence=evidence)
-    found = _EXIT_CODE.search(built.log)
-    code = int(found[1]) if found else 1
-    if code == INDEX_SILENT:
+def probe(shop: Workshop, image: str) -> Probed:
+    """Look for leaks in a sandbox of ``image``, collect the suite, and run it up to the first test that passes."""
+    with shop.engine.start(replace(shop.spec, image=image)) as sandbox:
+        if found := shop.gate(sandbox, shop.instance.base_commit, GATE_TIMEOUT):
+            return Probed(loss=leak_loss(found), report=_NOTHING_RUN, lock="")
+        lock = (sandbox.read("/opt/lock.txt") or b"").decode(errors="replace")
+        report = run_tests(sandbox, test_files=(), timeout=shop.config.test_timeout, until_first_pass=True)
+    loss = probe_loss(report)
+    if loss:
+        loss = replace(loss, evidence={"probe.json": report_to_json(report)})
+    return Probed(loss=loss, report=report, lock=lock)
+
+
+def leak_loss(found: Sequence[Leak]) -> Loss:
+    """The loss of an image whose repository holds more than its base commit."""
+    lines = [f"{leak.kind}: {leak.detail}" for leak in found]
+    return Loss(
+        reason=Reason.LEAKS_FUTURE,
+        detail=f"{'; '.join(lines[:3])}{f' and {len(lines) - 3} more' if len(lines) > 3 else ''}",
+        log="\n".join(lines[:200]),
+        evidence={"leaks.txt": "\n".join(lines).encode()},
+    )
+
+
+def bare(plan: BuildPlan) -> BuildPlan:
+    """The plan as it is stored: without the snapshot, which the forge makes anew."""
+    return replace(plan, files={name: data for name, data in plan.files.items() if name != SNAPSHOT})
+
+
+def check_index(built: BuildResult) -> None:
+    """Raise ForgeUnavailable when the package index was at fault, which says nothing about the repository."""
+    if built.end is BuildEnd.FAILED and built.exit_code == INDEX_SILENT:
         raise ForgeUnavailable(
             "the package index did not answer during a build; check the network, PIP_INDEX_URL and the CA bundle "
-            f"(SWEMILL_CA_BUNDLE): {_last_words(tail)}"
+            f"(SWEMILL_CA_BUNDLE): {last_words(built.log[-TAIL:])}"
         )
-    if code == NOT_PRUNED:
-        return Loss(reason=Reason.BUILD_FAILED, detail=_last_words(tail), log=tail, evidence=evidence)
-    conflict = any(words in tail for words in _CONFLICT)
-    reason = Reason.DEPENDENCY_CONFLICT if conflict else Reason.BUILD_FAILED
-    detail = "a step was killed, most likely for memory (SWEMILL_SANDBOX_MEMORY)" if code == 137 else _last_words(tail)
-    return Loss(reason=reason, detail=detail, log=tail, evidence=evidence)
+
+
+def build_loss(built: BuildResult, *, timeout: int) -> Loss:
+    """Name the reason of a failed build. Raises ForgeUnavailable when the package index was at fault."""
+    check_index(built)
+    tail = built.log[-TAIL:]
+    words = last_words(tail)
+    conflict = any(sign in tail for sign in _CONFLICT)
+    reason, detail = {
+        BuildEnd.TIMED_OUT: (Reason.BUILD_TIMEOUT, f"the build was not done after {timeout} s"),
+        BuildEnd.OUT_OF_MEMORY: (Reason.BUILD_OUT_OF_MEMORY, f"killed for memory: {words}"),
+        BuildEnd.TOO_LARGE: (Reason.BUILD_TOO_LARGE, f"it wrote more than a build may: {words}"),
+    }.get(built.end, (Reason.DEPENDENCY_CONFLICT if conflict else Reason.BUILD_FAILED, words))
+    return Loss(reason=reason, detail=detail, log=tail, evidence={"build.log": built.log.encode()})
 
 
 def probe_loss(report: TestReport) -> Loss | None:
@@ -114,19 +191,9 @@ def probe_loss(report: TestReport) -> Loss | None:
     return Loss(reason=reason, detail=detail, log=report.log_tail)
 
 
-def describe(building: BuildPlan) -> str:
-    """The Dockerfile with the text files of its context as comments: all that a person needs to see what was done."""
-    parts = [building.dockerfile]
-    for name, data in sorted(building.context.items()):
-        if not name.endswith(".tar"):
-            lines = data.decode(errors="replace").splitlines()
-            parts.append("".join(f"# {line}".rstrip() + "\n" for line in (f"--- {name} ---", *lines)))
-    return "\n".join(parts)
-
-
-def _last_words(log: str) -> str:
+def last_words(log: str) -> str:
     """The last line of a build log that says what went wrong."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error|fail|==|×|╰|no solution", line, re.IGNORECASE)]
-    kept = [line for line in telling if not _EXIT_CODE.search(line)] or lines
+    telling = [line for line in lines if _TELLING.search(line) and not line.startswith("== failed:")]
+    kept = telling or lines
     return kept[-1][:300] if kept else "the build failed without a word"

@@ -1,6 +1,7 @@
 """Loading what stages start from: an instance's newest facts, rollouts with their verdicts, validated instances."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Select, and_, select
@@ -20,7 +21,7 @@ from swemill.models import (
     Sighting,
     Validation,
 )
-from swemill.store.chain import newest_instances, newest_validations
+from swemill.store.chain import newest_environments, newest_instances, newest_validations
 from swemill.store.sightings import newest_sighted
 from swemill.store.withdrawal import refuse_withdrawn
 
@@ -92,6 +93,32 @@ def load_instance(session: Session, instance_id: str) -> LoadedInstance:
         validation=validation[0] if validation else None,
         validation_effect=validation[1] if validation else None,
     )
+
+
+class ProvenEnvironment(NamedTuple):
+    """An environment that works, of one instance of a repository."""
+
+    instance_id: str
+    base_committed_at: datetime
+    plans_blob: str
+
+
+def proven_environments(session: Session, repository: str, *, but: str) -> list[ProvenEnvironment]:
+    """The newest shared environments of a repository's instances, ``but`` one instance's own."""
+    newest = newest_environments().subquery()
+    rows = session.execute(
+        select(Instance.instance_id, Instance.base_committed_at, Environment.plans_blob)
+        .join(newest, newest.c.instance_row == Instance.id)
+        .join(Environment, Environment.id == newest.c.row_id)
+        .where(
+            Instance.repository == repository,
+            Instance.instance_id != but,
+            Environment.environment_image != "",
+            Environment.plans_blob.is_not(None),
+        )
+        .order_by(Instance.instance_id)
+    )
+    return [ProvenEnvironment(name, committed_at, str(blob)) for name, committed_at, blob in rows]
 
 
 def load_rollout(session: Session, subject: str) -> LoadedRollout:

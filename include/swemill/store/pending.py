@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, not_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
-from swemill.models import Attempt, Rollout
+from swemill.models import Attempt, Environment, Instance, Rollout
 from swemill.reasons import Stage
 from swemill.store.chain import newest_environments, newest_instances, newest_validations
 
@@ -20,8 +20,11 @@ class Pending(NamedTuple):
     input_key: str
 
 
-def pending_installs(session: Session, ladder: Sequence[str]) -> list[Pending]:
-    """Instances that no strategy of the ladder (config keys, in order) has installed and some has not tried."""
+def pending_installs(session: Session, ladder: Sequence[str], *, reuse: str = "") -> list[Pending]:
+    """Instances that no strategy of the ladder (config keys, in order) has installed and some has not tried.
+
+    The strategy with the key ``reuse`` counts for an instance as soon as it has a neighbour to take an environment of.
+    """
     newest = newest_instances().subquery()
     tried = aliased(Attempt)
     same = and_(
@@ -31,9 +34,19 @@ def pending_installs(session: Session, ladder: Sequence[str]) -> list[Pending]:
         tried.config_key.in_(ladder),
     )
     attempts = select(func.count()).select_from(tried).where(same).correlate(newest).scalar_subquery()
+    mine, other = aliased(Instance), aliased(Instance)
+    neighbour = exists().where(
+        mine.id == newest.c.row_id,
+        other.repository == mine.repository,
+        other.instance_id != mine.instance_id,
+        Environment.instance_id == other.instance_id,
+        Environment.environment_image != "",
+    )
+    strategies = len(set(ladder))
+    to_try = case((neighbour, strategies), else_=strategies - 1) if reuse in ladder else literal(strategies)
     rows = session.execute(
         select(newest.c.instance_id, newest.c.effect)
-        .where(not_(exists().where(same, tried.passed)), attempts < len(set(ladder)))
+        .where(not_(exists().where(same, tried.passed)), attempts < to_try)
         .order_by(newest.c.instance_id)
     )
     return [Pending(instance_id, instance_id, effect) for instance_id, effect in rows]

@@ -1,0 +1,69 @@
+"""The scripts of the levels: find the versions, install a lock, put a checkout and its project on top."""
+
+from swemill.environment.scripts import CHECKOUT, CLOSING, NOT_INSTALLED, NOT_RESOLVED, PRELUDE, TAGGED
+
+LOCK = "/opt/lock.txt"
+
+RESOLVE_SH = f"""\
+{PRELUDE}{CHECKOUT}{TAGGED}
+set -- /opt/build/requirements.in /opt/build/build-requirements.in
+cd "/testbed/$PROJECT_DIR"
+if [ -n "$HAS_PROJECT" ]; then
+    for file in pyproject.toml setup.py setup.cfg; do
+        if [ -f "$file" ]; then set -- "$@" "$file"; break; fi
+    done
+    for extra in $EXTRAS; do set -- "$@" --extra "$extra"; done
+    for group in $GROUPS; do set -- "$@" --group "$group"; done
+fi
+tag
+if [ -z "$ISOLATED" ]; then
+    # Reading its requirements runs its setup.py, which imports what it is built with.
+    uv venv -q --allow-existing --python "$PYTHON" /opt/venv || {{ index_answers; exit {NOT_RESOLVED}; }}
+    attempt uv pip install -c /opt/build/constraints.txt setuptools wheel -r /opt/build/build-requirements.in \\
+        || exit {NOT_RESOLVED}
+    set -- --no-build-isolation "$@"
+    PYTHON=/opt/venv/bin/python
+fi
+compile() {{
+    attempt uv pip compile -q --python "$PYTHON" --no-header --no-annotate -o /tmp/lock.txt \\
+        --constraint /opt/build/constraints.txt --build-constraint /opt/build/constraints.txt \\
+        --override /opt/build/overrides.txt "$@"
+}}
+compile "$@" || {{
+    export SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" PBR_VERSION="$VERSION" PDM_BUILD_SCM_VERSION="$VERSION"
+    export POETRY_DYNAMIC_VERSIONING_BYPASS="$VERSION"
+    compile "$@" || exit {NOT_RESOLVED}
+}}
+say 'resolved'
+tee {LOCK} </tmp/lock.txt
+"""
+
+ENVIRONMENT_SH = f"""\
+{PRELUDE}
+uv venv -q --allow-existing --python "$PYTHON" /opt/venv || {{ index_answers; exit {NOT_INSTALLED}; }}
+attempt uv pip install --no-deps --build-constraint /opt/build/constraints.txt -r /opt/build/lock.txt \\
+    || exit {NOT_INSTALLED}
+say 'installed'
+uv pip list --format freeze | tee {LOCK}
+find /opt/build -mindepth 1 -delete
+rm -rf /tmp/home /tmp/uv-cache /tmp/probe /tmp/attempt.log
+"""
+
+INSTANCE_SH = f"""\
+{PRELUDE}{CHECKOUT}{TAGGED}
+editable() {{ attempt uv pip install --no-deps --build-constraint /opt/build/constraints.txt "$@" -e .; }}
+project() {{
+    editable "$@" && return
+    export SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" PBR_VERSION="$VERSION" PDM_BUILD_SCM_VERSION="$VERSION"
+    export POETRY_DYNAMIC_VERSIONING_BYPASS="$VERSION"
+    editable "$@" && return
+    # The way of old: no back end is asked, and what is tested is the checkout all the same.
+    [ -f setup.py ] && attempt python setup.py develop --no-deps
+}}
+cd "/testbed/$PROJECT_DIR"
+if [ -n "$HAS_PROJECT" ]; then
+    tag
+    if [ -n "$ISOLATED" ]; then project; else project --no-build-isolation; fi || exit {NOT_INSTALLED}
+    untag
+fi
+{CLOSING}"""

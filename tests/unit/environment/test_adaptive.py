@@ -1,0 +1,220 @@
+"""The loop of the adaptive strategy and the choice of neighbours, over a builder that follows a script.
+
+The probe is real: a sandbox that is a folder, git, pytest. Only images are not built.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from swemill.environment.leak_gate import Leak, LeakKind
+from swemill.errors import ForgeUnavailable
+from swemill.reasons import Reason
+from swemill.stages.adaptive import TRIES, Neighbour, adaptive, installable, nearest, reuse
+from swemill.stages.install import InstallConfig, Workshop
+from swemill.values import (
+    BaseImage,
+    BuildEnd,
+    BuildPlan,
+    BuildResult,
+    Candidate,
+    CommitTree,
+    Installed,
+    Loss,
+    Phase,
+    Strategy,
+)
+from tests.unit.local_sandbox import LocalEngine
+from tests.unit.shapes_of_repositories import Repository, spec
+
+CONFLICT = (
+    "  × No solution found when resolving dependencies:\n  ╰─▶ Because only b<=1 is available and you require b==2\n"
+)
+Answer = Callable[[BuildPlan], BuildResult]
+
+
+class ScriptedBuilder:
+    """Answers by phase; every plan is noted."""
+
+    def __init__(self, **answers: Answer) -> None:
+        self._answers = answers
+        self.plans: list[BuildPlan] = []
+        self.images: set[str] = set()
+
+    def pythons(self) -> tuple[str, ...]:
+        return ("3.9", "3.11")
+
+    def base(self, python: str = "", packages: Sequence[str] = ()) -> BaseImage:
+        return BaseImage(
+            reference=f"base:{python}", digest="sha256:b", python=python, source="registry", packages=tuple(packages)
+        )
+
+    def has(self, image: str) -> bool:
+        return image in self.images
+
+    def build(self, plan: BuildPlan) -> BuildResult:
+        self.plans.append(plan)
+        phase = "resolve" if plan.outputs else "environment" if "lock.txt" in plan.files else "project"
+        answer = self._answers.get(phase, works)(plan)
+        if answer.image:
+            self.images.add(plan.tag)
+        return answer
+
+    def resolutions(self) -> list[BuildPlan]:
+        return [plan for plan in self.plans if plan.outputs]
+
+
+def works(plan: BuildPlan) -> BuildResult:
+    outputs: Mapping[str, bytes] = dict.fromkeys(plan.outputs, b"six==1.0\n-e file:///testbed\n")
+    return BuildResult(image="sha256:i" if plan.tag else None, log="built\n", seconds=0.1, outputs=outputs)
+
+
+def failing(log: str, *, when: Callable[[BuildPlan], bool] = lambda plan: True, code: int = 82) -> Answer:
+    def answer(plan: BuildPlan) -> BuildResult:
+        if not when(plan):
+            return works(plan)
+        return BuildResult(image=None, end=BuildEnd.FAILED, exit_code=code, log=log, seconds=0.1)
+
+    return answer
+
+
+def wants(requirement: bytes) -> Callable[[BuildPlan], bool]:
+    return lambda plan: requirement in plan.files["requirements.in"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Callable[..., Workshop]:
+    repository = Repository(tmp_path / "repository")
+    files = {
+        "setup.py": b"from setuptools import setup\nsetup(name='calc', python_requires='>=3.6')\n",
+        "requirements.txt": b"b==2\n",
+    }
+
+    def make(builder: ScriptedBuilder, *, year: int = 2021, leaks: Sequence[Leak] = (), **config: int) -> Workshop:
+        committed = datetime(year, 5, 6, tzinfo=UTC)
+        tree = CommitTree(commit=repository.commit, committed_at=committed, paths=tuple(sorted(files)), files=files)
+        return Workshop(
+            instance=replace(repository.instance(), base_commit=repository.commit, base_committed_at=committed),
+            snapshot=lambda: b"tar",
+            tree=lambda: tree,
+            builder=builder,
+            engine=LocalEngine(repository.root, tmp_path / "work"),
+            spec=spec(),
+            gate=lambda sandbox, base_commit, timeout: leaks,
+            config=InstallConfig(**{"test_timeout": 30, **config}),
+        )
+
+    return make
+
+
+def test_the_first_candidate_that_works_ends_it(shop) -> None:
+    builder = ScriptedBuilder()
+    result = adaptive(shop(builder))
+    assert isinstance(result, Installed)
+    assert result.strategy is Strategy.ADAPTIVE
+    assert result.collected == 1
+    assert [one.failure for one in result.tries] == [None]
+    assert [plan.base for plan in builder.plans] == ["base:3.9", "base:3.9", builder.plans[1].tag]
+    assert builder.plans[1].files["lock.txt"] == b"six==1.0\n", "the project itself is no part of the lock"
+    assert "snapshot.tar" not in result.plans.instance.files
+    assert result.plans.candidate is not None
+    assert result.plans.candidate.as_of == datetime(2021, 4, 1, tzinfo=UTC)
+
+
+def test_a_pin_that_cannot_be_met_is_left_out_and_told(shop) -> None:
+    builder = ScriptedBuilder(resolve=failing(CONFLICT, when=wants(b"b==2\n")))
+    result = adaptive(shop(builder))
+    assert isinstance(result, Installed)
+    assert result.tries[0].failure is not None
+    assert result.tries[0].failure.phase is Phase.RESOLVE
+    assert result.tries[-1].failure is None
+    assert result.plans.candidate is not None
+    assert result.plans.candidate.rules
+    assert b"setuptools" in builder.resolutions()[-1].files["requirements.in"]
+
+
+def test_what_never_works_is_lost_with_everything_that_was_tried(shop) -> None:
+    builder = ScriptedBuilder(project=failing("error: something new\n", code=80))
+    result = adaptive(shop(builder))
+    assert isinstance(result, Loss)
+    assert result.reason is Reason.BUILD_FAILED
+    tries = json.loads(result.evidence[TRIES])
+    assert {one["candidate"]["python"] for one in tries} == {"3.9", "3.11"}
+    assert all(one["failure"]["phase"] == "project" for one in tries)
+    assert len({json.dumps(one["candidate"]) for one in tries}) == len(tries), "nothing is tried twice"
+
+
+def test_an_index_that_is_silent_is_no_verdict(shop) -> None:
+    builder = ScriptedBuilder(environment=failing("== the package index does not answer\n", code=90))
+    with pytest.raises(ForgeUnavailable):
+        adaptive(shop(builder))
+
+
+def test_where_wheels_do_not_do_source_distributions_are_built(shop) -> None:
+    def wheels_only(plan: BuildPlan) -> bool:
+        return b"no-build = true" in plan.files["uv.toml"]
+
+    builder = ScriptedBuilder(environment=failing("six has no usable wheels\n", when=wheels_only, code=80))
+    result = adaptive(shop(builder))
+    assert isinstance(result, Installed)
+    assert len(result.tries) == 1
+    assert b"exclude-newer" in builder.plans[2].files["uv.toml"]
+
+
+def test_an_image_that_leaks_is_lost_whatever_its_tests_say(shop) -> None:
+    found = (Leak(kind=LeakKind.UNLISTABLE, detail="a tag v2"),)
+    result = adaptive(shop(ScriptedBuilder(), leaks=found))
+    assert isinstance(result, Loss)
+    assert result.reason is Reason.LEAKS_FUTURE
+    assert "a tag v2" in result.detail
+
+
+def test_patience_ends(shop) -> None:
+    builder = ScriptedBuilder(project=failing("error: something new\n", code=80))
+    result = adaptive(shop(builder, patience=0))
+    assert isinstance(result, Loss)
+    assert builder.plans == []
+
+
+def neighbour(day: int, lock: str = "six==1.0\n", name: str = "") -> Neighbour:
+    at = datetime(2021, 5, day, tzinfo=UTC)
+    return Neighbour(
+        instance_id=name or f"o__calc-{day}",
+        committed_at=at,
+        lock=lock,
+        candidate=Candidate(python="3.9", as_of=at, requirements=("pytest",)),
+    )
+
+
+def test_the_nearest_neighbours_come_first_and_each_environment_once() -> None:
+    found = nearest(
+        [neighbour(1), neighbour(2), neighbour(20, "a==1\n"), neighbour(9, "b==1\n"), neighbour(30, "c==1\n")],
+        datetime(2021, 5, 6, tzinfo=UTC),
+    )
+    assert [other.committed_at.day for other in found] == [9, 2, 20]
+
+
+def test_reuse_builds_on_the_lock_that_was_proven(shop) -> None:
+    builder = ScriptedBuilder()
+    result = reuse(shop(builder), [neighbour(1, "six==0.9\n")])
+    assert isinstance(result, Installed)
+    assert result.strategy is Strategy.REUSE
+    assert builder.resolutions() == []
+    assert builder.plans[0].files["lock.txt"] == b"six==0.9\n"
+    assert result.plans.candidate is not None
+    assert result.plans.candidate.rules == ("reuse o__calc-1",)
+
+
+def test_without_neighbours_there_is_nothing_to_reuse(shop) -> None:
+    result = reuse(shop(ScriptedBuilder()), [])
+    assert isinstance(result, Loss)
+    assert result.reason is Reason.NO_NEIGHBOUR
+
+
+def test_a_lock_holds_pinned_distributions_only() -> None:
+    lock = "# by uv\nsix==1.0\n-e file:///testbed\nb @ file:///testbed/b\nc==2 ; python_version > '3'\n"
+    assert installable(lock) == "six==1.0\nc==2 ; python_version > '3'\n"
