@@ -20,6 +20,27 @@ BACK_ENDS = ("setuptools", "wheel", "flit-core", "poetry-core", "hatchling", "pd
 BACK_ENDS_FROM = datetime(2022, 12, 1, tzinfo=UTC)
 """By then every back end named here could install editable."""
 
+RUNNER = (
+    "pytest",
+    "pluggy",
+    "py",
+    "attrs",
+    "iniconfig",
+    "toml",
+    "tomli",
+    "packaging",
+    "pyparsing",
+    "more-itertools",
+    "atomicwrites",
+    "exceptiongroup",
+    "importlib-metadata",
+    "typing-extensions",
+    "zipp",
+    "six",
+    "wcwidth",
+)
+"""pytest with all that it ever needed: as young as Python, or the resolver goes back to a pytest that cannot run."""
+
 SETTLED = timedelta(days=365)
 """How long after a Python's release its packages have wheels and fixes for it."""
 
@@ -43,5 +64,5 @@ def settled(python: str) -> datetime | None:
 def lifted(python: str, as_of: datetime, bound: Iterable[str]) -> dict[str, datetime]:
     """Which packages may be younger than ``as_of``, and how young: those ``bound`` to Python, and back ends."""
     caught_up = settled(python) or as_of
-    dates = {**dict.fromkeys(bound, caught_up), **dict.fromkeys(BACK_ENDS, max(caught_up, BACK_ENDS_FROM))}
+    dates = {**dict.fromkeys((*bound, *RUNNER), caught_up), **dict.fromkeys(BACK_ENDS, max(caught_up, BACK_ENDS_FROM))}
     return {name: date for name, date in dates.items() if date > as_of}

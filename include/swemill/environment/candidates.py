@@ -6,7 +6,7 @@ to be had, the nearest one stands in, and what is bound to an interpreter may be
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -85,6 +85,7 @@ def shed(candidate: Candidate, blamed: str = "") -> Candidate | None:
 
 
 def _candidate(inference: Inference, tree: CommitTree, python: str, as_of: datetime) -> Candidate:
+    younger = lifted(python, as_of, INTERPRETER_BOUND)
     read = requirement_lines(
         tree.files,
         inference.requirement_files,
@@ -94,22 +95,25 @@ def _candidate(inference: Inference, tree: CommitTree, python: str, as_of: datet
     return Candidate(
         python=python,
         as_of=as_of,
-        lifted=lifted(python, as_of, INTERPRETER_BOUND),
+        lifted=younger,
         system_packages=inference.system_packages,
         project_dir=inference.project_dir if _FOLDER.fullmatch(inference.project_dir) else ".",
         has_project=inference.has_project,
         extras=tuple(name for name in inference.extras if _PLAIN.fullmatch(name)),
         groups=tuple(name for name in inference.groups if _PLAIN.fullmatch(name)),
-        requirements=tuple(dict.fromkeys((*TOOLS, RUNNER, *(line for line in read.requirements if _needed(line))))),
+        requirements=tuple(dict.fromkeys((*TOOLS, RUNNER, *_asked(read.requirements, younger)))),
         constraints=read.constraints,
         build_requires=inference.build_requires,
         environment=inference.environment,
     )
 
 
-def _needed(line: str) -> bool:
-    """Tests can need it: it is no linter, documentation or release tool."""
-    return not is_tooling(Requirement(line).name)
+def _asked(lines: Sequence[str], younger: Mapping[str, datetime]) -> Iterator[str]:
+    """What tests can need: no linter, documentation or release tool. A pin of what has to be younger is no help."""
+    for line in lines:
+        name = Requirement(line).name
+        if not is_tooling(name):
+            yield name if canonicalize_name(name) in younger and _pinned(line) else line
 
 
 def _admits(requires: str, python: str) -> bool:

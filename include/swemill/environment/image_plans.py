@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import resources
 
 from swemill.environment.level_scripts import ENVIRONMENT_SH, INSTANCE_SH, LOCK, RESOLVE_SH
 from swemill.values import BaseImage, BuildPlan, Candidate, InstanceSpec, Strategy
@@ -113,6 +114,7 @@ def instance_on(
     files = {
         SNAPSHOT: snapshot,
         "install.sh": INSTANCE_SH.encode(),
+        "in_place.py": resources.files("swemill.environment").joinpath("in_place.py").read_bytes(),
         "options.sh": _options(
             instance,
             python=candidate.python,

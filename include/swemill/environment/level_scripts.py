@@ -58,7 +58,10 @@ project() {{
     export POETRY_DYNAMIC_VERSIONING_BYPASS="$VERSION"
     editable "$@" && return
     # The way of old: no back end is asked, and what is tested is the checkout all the same.
-    [ -f setup.py ] && attempt python setup.py develop --no-deps
+    if [ -f setup.py ] && attempt python setup.py develop --no-deps; then return 0; fi
+    # A back end that knows no editable installs: install, then put the checkout in the place of the copy.
+    attempt uv pip install --no-deps --build-constraint /opt/build/constraints.txt "$@" . \\
+        && attempt python /opt/build/in_place.py .
 }}
 cd "/testbed/$PROJECT_DIR"
 if [ -n "$HAS_PROJECT" ]; then

@@ -89,6 +89,15 @@ def test_candidates_hold_what_was_inferred() -> None:
     assert first.as_of == datetime(2021, 4, 1, tzinfo=UTC)
 
 
+def test_a_pin_of_what_grows_with_python_is_dropped_where_python_is_younger() -> None:
+    source = tree(2015, requirements__txt=b"pytest==2.5.1\npy==1.4.19\nmock==1.0\npytest-cov<2\nflake8\n")
+    old = candidates(Inference(requirement_files=("requirements.txt",)), source, pythons=HERE)[0]
+    assert old.requirements[4:] == ("py", "mock==1.0", "pytest-cov<2")
+    of_its_time = tree(2022, requirements__txt=b"pytest==6.2.1\n")
+    young = candidates(Inference(requirement_files=("requirements.txt",)), of_its_time, pythons=HERE)[0]
+    assert "pytest==6.2.1" in young.requirements
+
+
 def test_where_python_is_younger_than_the_commit_the_second_try_is_of_its_day() -> None:
     found = candidates(Inference(), tree(2015), pythons=HERE)
     assert [candidate.python for candidate in found[:2]] == ["3.9", "3.9"]

@@ -33,6 +33,10 @@ NAMESPACES = frozenset(
 """Packages that many distributions share: what is below them is a distribution of its own."""
 
 
+ADDED_TO_PYTEST = {"pytest.hookimpl": "3.0", "pytest.hookspec": "3.0", "pytest.param": "3.1", "pytest.Config": "7.0"}
+"""Names that reporters and plugins need -> the version of pytest that has them."""
+
+
 def _module(match: re.Match[str], where: Where) -> Named | None:
     """A module that cannot be found: of Python itself, of a dependency, or nobody's."""
     module = match["module"]
@@ -67,6 +71,8 @@ def _name(match: re.Match[str], where: Where) -> Named | None:
     top = module.partition(".")[0]
     if of_python := _of_python(full, where):
         return of_python
+    if full in ADDED_TO_PYTEST:
+        return Kind.PYTEST_TOO_OLD, ADDED_TO_PYTEST[full]
     if top in ("_pytest", "pytest", "py"):
         return (Kind.PLUGIN_TOO_OLD if where.package.startswith("pytest-") else Kind.PYTEST_TOO_NEW), full
     if top == "numpy":

@@ -41,6 +41,7 @@ def _service(name: str, pattern: str) -> Sign:
 
 
 REFUSED: tuple[Sign, ...] = (
+    sign(Kind.PYTEST_TOO_OLD, r"error: unrecognized arguments: --rootdir", phases=TESTS, subject="3.0"),
     _plugin("option", r"error: unrecognized arguments: (?P<subject>--?[A-Za-z][\w-]{0,40})"),
     _plugin("plugin", rf"Missing required plugins: (?P<subject>{NAME})"),
     _plugin("import", r"Error importing plugin \"(?P<subject>[\w.]{1,80})\""),
