@@ -79,13 +79,14 @@ class _Works:
 
 
 class _Trail:
-    """What was tried, in order, and the last loss."""
+    """What was tried, in order, and the loss of the first that came furthest: it tells most."""
 
     def __init__(self, shop: Workshop, snapshot: bytes) -> None:
         self._shop = shop
         self._snapshot = snapshot
         self.tries: list[Try] = []
         self.loss: Loss | None = None
+        self._furthest = -1
 
     def knows(self, candidate: Candidate) -> bool:
         return any(candidate == done.candidate for done in self.tries)
@@ -100,7 +101,8 @@ class _Trail:
             return done
         failure = classify(done.phase, done.log, python=candidate.python, end=done.end)
         self.tries.append(Try(candidate=candidate, failure=failure, seconds=seconds, log=done.log[-TAIL:]))
-        self.loss = done.loss
+        if (reached := list(Phase).index(done.phase)) > self._furthest:
+            self.loss, self._furthest = done.loss, reached
         return failure
 
 
@@ -235,7 +237,7 @@ def _installed(strategy: Strategy, candidate: Candidate, done: _Works, tries: Se
 
 
 def _lost(trail: _Trail) -> Loss:
-    """The loss of the last try, with what was tried before it."""
+    """The loss, with everything that was tried."""
     if trail.loss is None:
         return Loss(reason=Reason.BUILD_FAILED, detail="no Python that the repository admits can be had here")
     named = [f"{one.failure.kind} {one.failure.subject}".strip() for one in trail.tries if one.failure]

@@ -148,6 +148,20 @@ def test_what_never_works_is_lost_with_everything_that_was_tried(shop) -> None:
     assert len({json.dumps(one["candidate"]) for one in tries}) == len(tries), "nothing is tried twice"
 
 
+def test_the_loss_is_that_of_the_try_that_came_furthest(shop) -> None:
+    def on(python: str) -> Callable[[BuildPlan], bool]:
+        return lambda plan: plan.base == f"base:{python}"
+
+    builder = ScriptedBuilder(
+        resolve=failing("error: not this Python\n", when=on("3.11")),
+        project=failing("error: the compiler says no\n", code=80),
+    )
+    result = adaptive(shop(builder))
+    assert isinstance(result, Loss)
+    assert result.detail.startswith("error: the compiler says no")
+    assert json.loads(result.evidence[TRIES])[-1]["failure"]["phase"] == "resolve"
+
+
 def test_an_index_that_is_silent_is_no_verdict(shop) -> None:
     builder = ScriptedBuilder(environment=failing("== the package index does not answer\n", code=90))
     with pytest.raises(ForgeUnavailable):
