@@ -117,7 +117,13 @@ def sandbox(tmp_path: Path) -> FakeSandbox:
             wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 99\n")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", "")
-    path = f"{Path(sys.executable).parent}:{os.defpath}"
+    programs = tmp_path / "root" / "bin"  # the sandbox has a /tmp of its own: a checkout there would be out of sight
+    programs.mkdir()
+    for name in ("python", "python3", "uv"):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / name} "$@"\n')
+        program.chmod(0o755)
+    path = f"{programs}:{os.defpath}"
     return FakeSandbox(
         tmp_path / "root", env={"PATH": path, "UV_OFFLINE": "1", "UV_FIND_LINKS": str(wheels), "UV_NO_CONFIG": "1"}
     )

@@ -179,7 +179,6 @@ def test_a_form_explains_its_fields_and_accepts_its_defaults(dag: Any) -> None:
         ("install", {"limit": "all"}),
         ("install", {"only": "pallets__flask-5014"}),
         ("install", {"strategies": ["newest"]}),
-        ("install", {"strategies": []}),
         ("install", {"strategies": ["dated", "dated"]}),
         ("validate", {"only": [5014]}),
         ("rollout", {"attempts": 0}),
