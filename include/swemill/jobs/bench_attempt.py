@@ -28,7 +28,7 @@ from swemill.errors import SandboxUnavailable
 from swemill.jobs.bench_environments import Attempt, Neighbours
 from swemill.jobs.bench_journal import BenchRecord
 from swemill.reasons import Stage
-from swemill.stages.adaptive import Neighbour, adaptive, reuse
+from swemill.stages.adaptive import TRIES, Neighbour, adaptive, reuse
 from swemill.stages.install import InstallConfig, Workshop, baseline
 from swemill.values import (
     BaseInference,
@@ -116,7 +116,7 @@ def works(
 
 def lost(commit: BenchCommit, strategy: Strategy, loss: Loss, *, seconds: float, code_version: str) -> BenchRecord:
     """The record of a loss, with the tries that the stage left as evidence."""
-    tries = _TRIES.validate_python(json.loads(loss.evidence.get("tries.json", b"[]")))
+    tries = _TRIES.validate_python(json.loads(loss.evidence.get(TRIES, b"[]")))
     last = tries[-1] if tries else None
     return BenchRecord(
         repository=commit.repository,

@@ -55,10 +55,11 @@ def install(mill: Mill, instance_id: str, *, strategies: Sequence[str] = ()) -> 
     instance = instance_spec(mill, loaded.instance)
     done = Done(subject=instance_id, passed=False, reason=Reason.NO_NEIGHBOUR.value, detail=ADVICE[Reason.NO_NEIGHBOUR])
     for strategy in ladder(mill, strategies):
-        if strategy is Strategy.REUSE and not _neighbours(mill, instance):
+        neighbours = _neighbours(mill, instance) if strategy is Strategy.REUSE else []
+        if strategy is Strategy.REUSE and not neighbours:
             continue  # no attempt: one may come, and then there is something to try
         work = _work(mill, strategy, instance=instance, input_key=loaded.instance_effect)
-        done = perform(mill, work, partial(_try, mill, loaded, instance, strategy, work))
+        done = perform(mill, work, partial(_try, mill, loaded, instance, strategy, work, neighbours))
         if done.passed:
             break
     return done
@@ -97,7 +98,14 @@ def ensure_image(mill: Mill, loaded: LoadedInstance) -> str:
     return environment.image
 
 
-def _try(mill: Mill, loaded: LoadedInstance, instance: InstanceSpec, strategy: Strategy, work: Work) -> Outcome:
+def _try(
+    mill: Mill,
+    loaded: LoadedInstance,
+    instance: InstanceSpec,
+    strategy: Strategy,
+    work: Work,
+    neighbours: Sequence[Neighbour],
+) -> Outcome:
     shop = Workshop(
         instance=instance,
         snapshot=lambda: _snapshot(mill, loaded),
@@ -115,7 +123,7 @@ def _try(mill: Mill, loaded: LoadedInstance, instance: InstanceSpec, strategy: S
     elif strategy is Strategy.AGENT:
         result = propose(shop, mill.proposer, failures=_failures(mill, instance.instance_id))
     elif strategy is Strategy.REUSE:
-        result = reuse(shop, _neighbours(mill, instance))
+        result = reuse(shop, neighbours)
     else:
         result = baseline(shop, strategy)
     if isinstance(result, Loss):

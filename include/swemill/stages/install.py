@@ -22,6 +22,7 @@ from swemill.stages.leak_gate import check
 from swemill.testreports.reader import report_to_json
 from swemill.testreports.runner import run_tests
 from swemill.values import (
+    BaseImage,
     BuildEnd,
     BuildPlan,
     BuildResult,
@@ -109,10 +110,17 @@ def baseline(shop: Workshop, strategy: Strategy) -> Installed | Loss:
     probed = probe(shop, built.image)
     if probed.loss:
         return replace(probed.loss, evidence={"build.log": built.log.encode(), **probed.loss.evidence})
+    return in_one_step(strategy, plan, base=base, built=built, probed=probed)
+
+
+def in_one_step(
+    strategy: Strategy, plan: BuildPlan, *, base: BaseImage, built: BuildResult, probed: Probed
+) -> Installed:
+    """The environment of an image that was built straight on the base image and works."""
     return Installed(
         strategy=strategy,
         image=plan.tag,
-        digest=built.image,
+        digest=str(built.image),
         python=base.python,
         base=base.reference,
         plans=ImagePlans(python=base.python, packages=base.packages, environment=None, instance=bare(plan)),

@@ -15,14 +15,13 @@ from swemill.environment.proposal_reference import LISTING, Hand, differences, m
 from swemill.environment.proposal_script import proposal_plan
 from swemill.ports import Gateway, SetupAgent
 from swemill.reasons import Reason
-from swemill.stages.install import TAIL, Workshop, bare, build_loss, check_index, probe
+from swemill.stages.install import TAIL, Workshop, build_loss, check_index, in_one_step, probe
 from swemill.stages.suspicions import misreported, suspicions
 from swemill.values import (
     AgentResult,
     BaseImage,
     BuildResult,
     Failure,
-    ImagePlans,
     Installed,
     Loss,
     PolicySpec,
@@ -137,19 +136,7 @@ class _Hearing:
         doubts = misreported(shop.engine, spec) or self._foreign(found.hands, base)
         if doubts:
             return _disbelieved(doubts, built)
-        return Installed(
-            strategy=Strategy.AGENT,
-            image=plan.tag,
-            digest=built.image,
-            python=base.python,
-            base=base.reference,
-            plans=ImagePlans(python=base.python, packages=base.packages, environment=None, instance=bare(plan)),
-            lock=probed.lock,
-            collected=probed.report.collected,
-            log=f"{built.log[-TAIL:]}\n== probe\n{probed.report.log_tail}",
-            seconds=built.seconds + probed.report.seconds,
-            bytes=built.bytes,
-        )
+        return in_one_step(Strategy.AGENT, plan, base=base, built=built, probed=probed)
 
     def _foreign(self, hands: Sequence[Hand], base: BaseImage) -> list[str]:
         """Distributions that decide over tests and are not the package index's."""
