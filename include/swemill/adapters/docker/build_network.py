@@ -9,6 +9,8 @@ find the same; whom the engine refuses a name has been overtaken, and takes what
 import hashlib
 import ipaddress
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +20,20 @@ from swemill.adapters.docker import index_image
 from swemill.adapters.docker.base_image import BaseImages
 from swemill.adapters.docker.client import engine_errors
 from swemill.adapters.docker.engine import remove
-from swemill.adapters.docker.index_container import PORT, ROLE, ROLE_LABEL, IndexContainer
+from swemill.adapters.docker.index_container import PORT, ROLE, ROLE_LABEL, IndexContainer, Overtaken
 from swemill.adapters.docker.policy import LABEL
 from swemill.adapters.file_lock import only_one
 from swemill.adapters.package_index import pip_settings
-from swemill.errors import ConfigurationError
+from swemill.errors import ConfigurationError, SandboxUnavailable
 from swemill.settings import Settings
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 120
+"""Seconds in which callers at once come to agree on one network; they do within two or three looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +91,16 @@ class BuildNetwork:
             lock_dir=self._settings.home / "locks",
         )
         name, network_name = self._names(upstream)
+        environment = self._environment(upstream, certificates)
         with only_one(self._settings.home / "locks" / f"{name}.lock"):
-            network = self._network(network_name)
-            environment = self._environment(upstream, certificates)
-            IndexContainer(self._api, name=name, image=image, network=network, environment=environment).ensure()
+            until = time.monotonic() + _PATIENCE
+            while not self._settled(network_name, name, image, environment):
+                if time.monotonic() > until:
+                    raise SandboxUnavailable(
+                        f"the network {network_name} is made and removed by others all the time; see which programs "
+                        "use this engine (docker network ls, docker ps -a)"
+                    )
+                time.sleep(0.2)
         return BuildReach(network=network_name, index_url=f"http://{name}:{PORT}/simple/", host=name)
 
     def remove(self, *, cache: bool = False) -> None:
@@ -144,42 +155,75 @@ class BuildNetwork:
 
     # --- the network ---
 
+    def _settled(self, network_name: str, name: str, image: str, environment: Mapping[str, str]) -> bool:
+        """One network, and on it a proxy that answers. False when another caller was at it too: look again."""
+        network = self._network(network_name)
+        if network is None:
+            return False
+        try:
+            IndexContainer(self._api, name=name, image=image, network=network, environment=environment).ensure()
+        except Overtaken as error:
+            log.debug("another caller is making the network %s too: %s", network_name, error)
+            return False
+        with engine_errors(f"looking for the network {network_name}"):
+            return [found["Id"] for found in self._networks(network_name)] == [network]
+
     def _networks(self, name: str) -> list[dict[str, Any]]:
         """Those of this name, the one to use first: the engine may have given two callers at once one each."""
-        found = [network["Id"] for network in self._api.networks(names=[name]) if network["Name"] == name]
-        return sorted(
-            (self._api.inspect_network(network) for network in found),
-            key=lambda network: (not network["Containers"], network["Created"], network["Id"]),
-        )
-
-    def _network(self, name: str) -> str:
-        """Id of the internal network. Not even the host has an address in it."""
         import docker.errors
 
+        found = []
+        for network in self._api.networks(names=[name]):
+            if network["Name"] == name:
+                try:
+                    found.append(self._api.inspect_network(network["Id"]))
+                except docker.errors.NotFound:
+                    log.debug("another caller has just removed the network %s", network["Id"])
+        return sorted(found, key=lambda network: (not network["Containers"], network["Created"], network["Id"]))
+
+    def _network(self, name: str) -> str | None:
+        """Id of the internal network (not even the host has an address in it); None when several were made at once."""
         with engine_errors(f"making the network {name}"):
             if not self._networks(name):
-                try:
-                    self._api.create_network(
-                        name,
-                        driver="bridge",
-                        internal=True,
-                        check_duplicate=True,
-                        options={"com.docker.network.bridge.inhibit_ipv4": "true"},
-                        labels={LABEL: "1", ROLE_LABEL: ROLE},
-                    )
-                except docker.errors.APIError as error:
-                    if error.status_code != 409:
-                        raise
-            first, *others = self._networks(name)
-            for other in others:
-                if not other["Containers"]:
-                    self._api.remove_network(other["Id"])
+                self._make_network(name)
+            found = self._networks(name)
+            for other in found[1:]:
+                self._remove_spare(other)
+        if len(found) != 1:
+            return None
+        first = found[0]
         if not first["Internal"]:
             raise ConfigurationError(
                 f"the Docker network {name} is not internal: somebody else made it; remove it "
                 f"(docker network rm {name})"
             )
         return str(first["Id"])
+
+    def _make_network(self, name: str) -> None:
+        import docker.errors
+
+        try:
+            self._api.create_network(
+                name,
+                driver="bridge",
+                internal=True,
+                check_duplicate=True,
+                options={"com.docker.network.bridge.inhibit_ipv4": "true"},
+                labels={LABEL: "1", ROLE_LABEL: ROLE},
+            )
+        except docker.errors.APIError as error:
+            if error.status_code != 409:
+                raise
+
+    def _remove_spare(self, network: Mapping[str, Any]) -> None:
+        """Remove a second network of the name, unless it is gone (404) or somebody's container is on it (403)."""
+        import docker.errors
+
+        try:
+            self._api.remove_network(network["Id"])
+        except docker.errors.APIError as error:
+            if error.status_code not in (403, 404):
+                raise
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,6 +36,10 @@ _ANSWER_PATIENCE = 25
 _ASK = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{PORT}/health', timeout=5)"
 
 
+class Overtaken(Exception):
+    """Another caller took the network or the container away between two steps: look again at what there is."""
+
+
 class IndexContainer:
     """One proxy on one engine."""
 
@@ -53,6 +57,7 @@ class IndexContainer:
         """See to it that the proxy of this very configuration answers; any other of its name is replaced.
 
         Raises:
+            Overtaken: the network is no longer the one to use.
             SandboxUnavailable: it does not come to answer, or the engine does not.
         """
         until = time.monotonic() + _START_PATIENCE
@@ -98,8 +103,12 @@ class IndexContainer:
         try:
             self._api.connect_container_to_network(container, "bridge")
             self._api.start(container)
-        except docker.errors.NotFound:
-            log.debug("another caller replaced the proxy before it ran")
+        except docker.errors.APIError as error:
+            # 404: the container or its network is gone. Ambiguous: two callers made a network of this name at once.
+            if error.status_code != 404 and "ambiguous" not in str(error):
+                raise
+            remove(self._api, container)
+            raise Overtaken(str(error)) from error
 
     def _is_ours(self, found: Mapping[str, Any]) -> bool:
         return bool((found["Config"].get("Labels") or {}).get(_CONFIGURATION_LABEL) == self._configuration)
