@@ -4,11 +4,12 @@
 Climbs the installation **ladder**, one attempt a strategy, and stops at the first environment that builds, collects
 the test suite and passes at least one test at the base commit:
 
-1. `unified`: the paper's unified default configuration, the baseline.
-2. `dated`: the same with every dependency resolved as of the base commit's date.
-3. `adaptive`: candidates inferred from the repository's own files, repaired by rules when they fail.
-4. `reuse`: the environment that was proven on a neighbouring commit of the same repository.
-5. `agent`: a model proposes a Dockerfile, which is built and probed without it (needs a provider's key).
+1. `adaptive`: candidates inferred from the repository's own files, repaired by rules when they fail.
+2. `reuse`: the environment that was proven on a neighbouring commit of the same repository.
+
+These are the rungs as shipped (`SWEMILL_LADDER`). By name there are also `unified`, the paper's unified default
+configuration and the baseline; `dated`, the same with every dependency as of the base commit's date; and `agent`: a
+model proposes a Dockerfile, which is built and probed without it (needs a provider's key).
 
 Each mapped task is one instance. A lost one has its reason and log in `swemill explain INSTANCE`.
 """

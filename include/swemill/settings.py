@@ -27,7 +27,7 @@ PROVIDER_KEYS = (
 )
 """Variables that hold provider keys. They are read here, given to the gateway, and never to a sandbox."""
 
-LADDER = "unified,dated"
+LADDER = "adaptive,reuse"
 """The default of ``SWEMILL_LADDER``."""
 
 _CA_VARIABLES = ("SWEMILL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

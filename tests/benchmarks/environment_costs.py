@@ -3,12 +3,10 @@
     .venv/bin/python tests/benchmarks/environment_costs.py --archive DIR
 
 ``DIR`` is an archive as ``environments/make_archive.py`` makes it. From it come 6 repositories with 5 base commits each
-that lie within a year and a half, by hash and not by taste: of every repository the candidates of
-``environments/choose.py`` from ``--since`` on. First ``adaptive`` installs each, with the index proxy's cache as it is;
-then each that works is built again the plain way (see ``environment_costs_ways``). What fails either way counts in
-neither. One build at a time; images that were made here are removed at the end. Nothing else should run on the machine.
-
-The plain way gets the lock for nothing: what ours takes to find and prove it is printed, but in neither's build time.
+that lie within a year, by hash and not by taste: of every repository the candidates of ``environments/choose.py`` from
+``--since`` on. First ``adaptive`` installs each, in order of time, with the index proxy's cache as it is; then each
+that works is built again the plain way (see ``environment_costs_ways``). What fails either way counts in neither. One
+build at a time; images that were made here are removed at the end. Nothing else should run on the machine.
 """
 
 import argparse
@@ -41,7 +39,7 @@ from swemill.wiring import Mill  # noqa: E402
 from tests.benchmarks.environment_costs_ways import Bench, Ours, Plain  # noqa: E402
 from tests.benchmarks.environments.choose import base_is_whole, candidates, mirrors_below  # noqa: E402
 
-SPAN = timedelta(days=550)
+SPAN = timedelta(days=365)
 _MB = 1_000_000
 
 
@@ -144,7 +142,8 @@ def installed(bench: Bench, commits: Sequence[BenchCommit]) -> dict[str, Ours]:
     done: dict[str, Ours] = {}
     for number, commit in enumerate(commits, start=1):
         say(f"ours {number}/{len(commits)} {commit.repository} {commit.commit[:10]} of {commit.date:%Y-%m}")
-        one = bench.ours(commit)
+        before = [other for other in done.values() if other.commit.repository == commit.repository]
+        one = bench.ours(commit, before)
         what = (
             f"lost ({one.reason.value})" if isinstance(one, Loss) else f"{one.seconds:.0f} s with resolving and probe"
         )
@@ -170,13 +169,11 @@ def of_ours(ours: Sequence[Ours]) -> dict[str, Any]:
     """Bytes and seconds, each layer once; of an instance, its own layer and its shares of those it has with others."""
     users = Counter(layer.id for one in ours for layer in one.layers)
     layers = {layer.id: layer for one in ours for layer in one.layers}.values()
-    above = [[layer for layer in one.layers if layer.level != "bare"] for one in ours]
     return {
-        "bytes_above_bare": sum(layer.bytes for layer in layers if layer.level != "bare"),
-        "bytes_with_bare": sum(layer.bytes for layer in layers),
-        "bytes_median": round(median(sum(layer.bytes / users[layer.id] for layer in one) for one in above)),
+        "bytes": sum(layer.bytes for layer in layers),
+        "bytes_median": round(median(sum(layer.bytes / users[layer.id] for layer in one.layers) for one in ours)),
         "build_seconds": sum(layer.seconds for layer in layers),
-        "build_seconds_median": median(sum(layer.seconds / users[layer.id] for layer in one) for one in above),
+        "build_seconds_median": median(sum(layer.seconds / users[layer.id] for layer in one.layers) for one in ours),
         "stage_seconds": sum(one.seconds for one in ours),
         "stage_seconds_median": median(one.seconds for one in ours),
         "levels": {
@@ -185,7 +182,7 @@ def of_ours(ours: Sequence[Ours]) -> dict[str, Any]:
                 "bytes": sum(layer.bytes for layer in layers if layer.level == level),
                 "seconds": sum(layer.seconds for layer in layers if layer.level == level),
             }
-            for level in ("bare", "base", "environment", "instance")
+            for level in ("system", "base", "environment", "instance")
         },
     }
 
@@ -193,8 +190,8 @@ def of_ours(ours: Sequence[Ours]) -> dict[str, Any]:
 def of_plain(plain: Sequence[Plain]) -> dict[str, Any]:
     """Bytes and seconds of every image by itself."""
     return {
-        "bytes_above_bare": sum(one.bytes for one in plain),
-        "bytes_whole": sum(one.bytes + one.bare for one in plain),
+        "bytes": sum(one.bytes for one in plain),
+        "bytes_above_system": sum(one.bytes - one.system for one in plain),
         "bytes_median": round(median(one.bytes for one in plain)),
         "build_seconds": sum(one.seconds for one in plain),
         "build_seconds_median": median(one.seconds for one in plain),
@@ -203,11 +200,10 @@ def of_plain(plain: Sequence[Plain]) -> dict[str, Any]:
 
 def ratios(ours: dict[str, Any], plain: dict[str, Any]) -> dict[str, float]:
     """How many times more the plain way takes."""
-    bare = ours["levels"]["bare"]["bytes"]
+    system = ours["levels"]["system"]["bytes"]
     return {
-        "bytes_above_bare": plain["bytes_above_bare"] / ours["bytes_above_bare"],
-        "bytes_on_one_engine": (plain["bytes_above_bare"] + bare) / ours["bytes_with_bare"],
-        "bytes_saved_whole": plain["bytes_whole"] / ours["bytes_with_bare"],
+        "bytes": plain["bytes"] / ours["bytes"],
+        "bytes_on_one_engine": (plain["bytes_above_system"] + system) / ours["bytes"],
         "build_seconds": plain["build_seconds"] / ours["build_seconds"],
         "build_seconds_to_stage": plain["build_seconds"] / ours["stage_seconds"],
     }
@@ -217,29 +213,25 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
     """The figures for a person, each with what it counts."""
     yield f"{told['instances']} instances"
     if ours := told.get("ours"):
-        yield f"ours, above the bare system, every layer once: {mb(ours['bytes_above_bare'])}"
-        yield f"ours, with the bare system: {mb(ours['bytes_with_bare'])}"
+        yield f"ours, every layer once: {mb(ours['bytes'])}, median of an instance with its shares"
+        yield f"  {mb(ours['bytes_median'])}"
         for level, of in ours["levels"].items():
             yield f"  {level}: {of['images']} images, {mb(of['bytes'])}, {of['seconds']:.0f} s"
-        yield f"ours, median of an instance with its shares: {mb(ours['bytes_median'])}"
         yield f"ours, builds (base images made anew once): {ours['build_seconds']:.0f} s, median of an instance with"
         yield f"  its shares {ours['build_seconds_median']:.1f} s"
         yield f"ours, the whole stage (resolving, failed tries, builds, probe): {ours['stage_seconds']:.0f} s,"
         yield f"  median {ours['stage_seconds_median']:.1f} s"
     if plain := told.get("plain"):
-        yield f"plain, above the bare system, every image by itself: {mb(plain['bytes_above_bare'])}"
-        yield f"plain, whole images as `docker save` of each writes them: {mb(plain['bytes_whole'])}"
-        yield f"plain, median of an instance above the bare system: {mb(plain['bytes_median'])}"
+        yield f"plain, every image by itself: {mb(plain['bytes'])}, median {mb(plain['bytes_median'])}"
+        yield f"plain, above the minimal system: {mb(plain['bytes_above_system'])}"
         yield f"plain, builds, lock given: {plain['build_seconds']:.0f} s,"
         yield f"  median {plain['build_seconds_median']:.1f} s"
     if ratio := told.get("plain_to_ours"):
-        yield f"disk, plain to ours, both above the bare system: {ratio['bytes_above_bare']:.2f}"
-        yield f"disk, both on one engine with the bare system once: {ratio['bytes_on_one_engine']:.2f}"
-        yield f"disk, plain images saved one by one to ours with the bare system: {ratio['bytes_saved_whole']:.2f}"
+        yield f"disk, plain to ours: {ratio['bytes']:.2f}"
+        yield f"disk, plain to ours, both on one engine, each minimal system once: {ratio['bytes_on_one_engine']:.2f}"
         yield f"build seconds, plain to ours: {ratio['build_seconds']:.2f}"
         yield f"build seconds, plain (lock given) to ours' whole stage: {ratio['build_seconds_to_stage']:.2f}"
-        yield "The bare system holds Debian's packages of every base image where debootstrap made it: neither way"
-        yield "installs those. What a plain Dockerfile copies in for its scripts is not counted."
+        yield "What a plain Dockerfile copies in for its scripts is not counted."
 
 
 def told_plan(one: Ours) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 *Ours* is the strategy ``adaptive`` as the bench runs it, behind a builder that gives environments and instances tags of
 this run alone: what an earlier run left on the engine must not make this one look cheap. *Plain* is one Dockerfile an
-instance, with the very scripts, files and lock that worked for ours, one after the other, and nothing shared but the
-bare system that it starts from.
+instance, as people write them: from Debian's minimal system, compilers and packages by apt, then the very scripts,
+files and lock that worked for ours, one after the other. It gets the lock for nothing, and asks the index itself.
 """
 
 import io
@@ -29,10 +29,10 @@ from swemill.environment.dockerfile import dockerfile
 from swemill.environment.image_plans import SNAPSHOT
 from swemill.environment.scripts import INDEX_SILENT
 from swemill.errors import DiskFull, ForgeUnavailable, SandboxUnavailable
-from swemill.jobs.bench_attempt import STORE, _workshop
+from swemill.jobs.bench_attempt import STORE, workshop
 from swemill.ports import Builder
 from swemill.settings import Settings
-from swemill.stages.adaptive import adaptive
+from swemill.stages.adaptive import Neighbour, adaptive
 from swemill.values import BaseImage, BuildPlan, BuildResult, ImagePlans, Loss, RepositoryRecord
 from swemill.wiring import Mill
 
@@ -61,7 +61,7 @@ class Ours:
     commit: BenchCommit
     plans: ImagePlans
     layers: tuple[Layer, ...] = ()
-    """From the bare system up; empty for one that was read from a file."""
+    """From the minimal system up; empty for one that was read from a file."""
     seconds: float = 0
     """All of the stage: resolving, tries that failed, builds, probes."""
 
@@ -71,8 +71,9 @@ class Plain:
     """The image of an instance as one Dockerfile."""
 
     bytes: int
-    """Of the image above the bare system, without what the Dockerfile copies in for its scripts."""
-    bare: int
+    """Of the whole image, without what the Dockerfile copies in for its scripts."""
+    system: int
+    """Of these, the minimal system's."""
     seconds: float
 
 
@@ -126,13 +127,13 @@ class Bench:
     def builder(self) -> Apart:
         return Apart(self.mill.builder, self.mark)
 
-    def ours(self, commit: BenchCommit) -> Ours | Loss:
-        """Install a commit; the errors are those of ``adaptive``."""
+    def ours(self, commit: BenchCommit, before: Sequence[Ours]) -> Ours | Loss:
+        """Install a commit after others of its repository; the errors are those of ``adaptive``."""
         engine = DockerSandboxEngine(self.api, runtime=self.mill.settings.sandbox_runtime, store=STORE)
         key = content_hash(canonical([commit, self.mark]))
-        shop = replace(_workshop(self.mill, self.archive, commit, engine, key=key), builder=self.builder)
+        shop = replace(workshop(self.mill, self.archive, commit, engine, key=key), builder=self.builder)
         began = time.monotonic()
-        done = adaptive(shop)
+        done = adaptive(shop, [_neighbour(one) for one in before])
         seconds = time.monotonic() - began
         if isinstance(done, Loss):
             return done
@@ -141,8 +142,8 @@ class Bench:
     def _layers(self, plans: ImagePlans) -> Iterator[Layer]:
         """What each image of an installation adds to the one below it."""
         assert plans.environment, "adaptive builds on an environment's image"
-        base, kind = self.builder.base(plans.python), self._kind(plans)
-        images = [("bare", self._raw(kind, base.source), 0.0)]
+        base = self.builder.base(plans.python)
+        images = [("system", self._system(plans), 0.0)]
         images.append(("base", base.reference, self._timed(base.reference, *self._base(plans, with_packages=False))))
         if plans.environment.base != base.reference:
             lines, files = base_packages.layer(base_packages.wanted(plans.packages))
@@ -177,10 +178,9 @@ class Bench:
         seconds = time.monotonic() - began
         if not tag.startswith("swemill-costs/"):
             return tag
-        bare = int(self._inspect(self._raw(self._kind(one.plans), self.builder.base(one.plans.python).source))["Size"])
         whole = int(self._inspect(tag)["Size"]) - self._copied(tag)
         self._remove(tag)
-        return Plain(bytes=whole - bare, bare=bare, seconds=seconds)
+        return Plain(bytes=whole, system=int(self._inspect(self._system(one.plans))["Size"]), seconds=seconds)
 
     def clean(self) -> None:
         """Remove the images of this run, the upper ones first; says on stderr what would not go."""
@@ -194,22 +194,22 @@ class Bench:
         name = self.builder.base(plans.python).reference.partition(":")[2].rpartition("-")[0]
         return next(kind for kind in kinds() if kind.name == name)
 
-    def _raw(self, kind: BaseKind, source: str) -> str:
-        """The bare system below a base image: found, since that was made of it."""
-        if source == "registry":
+    def _system(self, plans: ImagePlans) -> str:
+        """The minimal system that a Dockerfile starts from: a public image, or debootstrap's smallest."""
+        kind = self._kind(plans)
+        if self.builder.base(plans.python).source == "registry":
             return kind.registry_image
         mirror = self.mill.settings.debian_mirror
-        return bootstrap(self.api, suite=kind.suite, mirror=mirror, packages=base_recipe.PACKAGES)
+        return bootstrap(self.api, suite=kind.suite, mirror=mirror, packages=("ca-certificates",))
 
     def _base(self, plans: ImagePlans, *, with_packages: bool) -> tuple[str, dict[str, bytes]]:
-        """Lines of a Dockerfile, and its files, that make the base image from the bare system."""
-        kind, source = self._kind(plans), self.builder.base(plans.python).source
+        """Lines of a Dockerfile, and its files, that make the base image from the minimal system."""
         settings: Settings = self.mill.settings
         files = base_recipe.context(
-            debian_python=bool(kind.suite), ca_bundle=settings.ca_bundle, index_url=settings.index_url
+            debian_python=bool(self._kind(plans).suite), ca_bundle=settings.ca_bundle, index_url=settings.index_url
         )
         lines = files.pop("Dockerfile").decode()
-        for argument, value in (("RAW", self._raw(kind, source)), ("SOURCE", source)):
+        for argument, value in (("RAW", self._system(plans)), ("SOURCE", "registry")):
             lines = lines.replace(f"ARG {argument}\n", f"ARG {argument}={value}\n")
         if with_packages and (names := base_packages.wanted(plans.packages)):
             steps, more = base_packages.layer(names, folder="more-packages/")
@@ -276,6 +276,17 @@ class Bench:
                     self.api.remove_image(name)
             except docker.errors.ImageNotFound:
                 return
+
+
+def _neighbour(one: Ours) -> Neighbour:
+    assert one.plans.environment, "adaptive builds on an environment's image"
+    assert one.plans.candidate, "adaptive tells as what it installed"
+    return Neighbour(
+        instance_id=one.commit.commit,
+        committed_at=one.commit.date,
+        lock=one.plans.environment.files["lock.txt"].decode(),
+        candidate=one.plans.candidate,
+    )
 
 
 def _failed(said: str, code: int) -> str:

@@ -147,8 +147,8 @@ def test_the_ladder_stops_at_the_first_rung_that_holds(harvested):
     with harvested.store.session() as session:
         row = session.scalars(select(Environment)).one()
         tries = session.scalars(select(Attempt).where(Attempt.stage == "install").order_by(Attempt.id)).all()
-    assert row.strategy == "dated"
-    assert [attempt.config["strategy"] for attempt in tries] == ["unified", "dated"]
+    assert row.strategy == "adaptive"
+    assert [attempt.config["strategy"] for attempt in tries] == ["unified", "adaptive"]
     assert b"Failed to build" in harvested.blobs.get(tries[0].log_blob)
 
 
@@ -181,7 +181,7 @@ def test_an_engine_that_is_down_leaves_an_incident_and_the_work_pending(harveste
 def test_an_image_that_is_gone_is_built_again(validated):
     validated.builder.images.clear()
     assert rollout.rollout(validated, f"{ID}@idle#1").reason == "empty_patch"
-    assert len(validated.builder.images) == 1
+    assert len(validated.builder.images) == 2, "the environment's and the instance's"
     validated.builder.images.clear()
     validated.builder.fails = True
     with pytest.raises(SandboxUnavailable, match="did not build again"):

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from swemill.environment.as_of import PYTHON_RELEASED, SETTLED, lifted, quarter_of, settled
 from swemill.environment.inference import is_tooling
-from swemill.environment.repairs import INTERPRETER_BOUND
+from swemill.environment.repairs import INTERPRETER_BOUND, never_built
 from swemill.environment.requirement_lines import requirement_lines
 from swemill.values import Candidate, CommitTree, Inference
 
@@ -62,6 +62,35 @@ def python_order(inference: Inference, committed_at: datetime, pythons: Sequence
     return sorted(admitted, key=rank)
 
 
+def like(candidate: Candidate, proven: Candidate, *, of: str) -> Candidate:
+    """The candidate with all that a neighbour's environment owes to trying: Python, dates, what its repairs changed.
+
+    The same requirements as of the same date give the same lock, so neighbours share one environment's image.
+
+    Args:
+        of: the neighbour's instance id, told in the candidate's rules.
+    """
+    return replace(
+        candidate,
+        python=proven.python,
+        as_of=proven.as_of,
+        lifted=proven.lifted,
+        system_packages=tuple(sorted({*candidate.system_packages, *proven.system_packages})),
+        constraints=tuple(dict.fromkeys((*candidate.constraints, *proven.constraints))),
+        overrides=proven.overrides,
+        only_binary=proven.only_binary,
+        build_isolation=proven.build_isolation,
+        environment={**proven.environment, **candidate.environment},
+        rules=(f"like {of}",),
+    )
+
+
+def own_modules(tree: CommitTree) -> list[str]:
+    """Names under which the repository's own code may be imported: its top folders and files, and those of ``src``."""
+    tops = {path.removeprefix("src/").removeprefix("lib/").partition("/")[0].removesuffix(".py") for path in tree.paths}
+    return sorted(name for name in tops if name.isidentifier())
+
+
 def shed(candidate: Candidate, blamed: str = "") -> Candidate | None:
     """The candidate with less asked for, for when no rule knows better; None when nothing is left to leave out.
 
@@ -103,6 +132,7 @@ def _candidate(inference: Inference, tree: CommitTree, python: str, as_of: datet
         groups=tuple(name for name in inference.groups if _PLAIN.fullmatch(name)),
         requirements=tuple(dict.fromkeys((*TOOLS, RUNNER, *_asked(read.requirements, younger)))),
         constraints=read.constraints,
+        only_binary=never_built(own_modules(tree)) if younger.keys() >= {"numpy"} else (),
         build_requires=inference.build_requires,
         environment=inference.environment,
     )

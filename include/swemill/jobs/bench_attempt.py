@@ -66,7 +66,7 @@ def attempts_over(mill: Mill, archive: Path, *, code_version: str) -> Iterator[A
     engine = DockerSandboxEngine(api, runtime=mill.settings.sandbox_runtime, store=STORE)
 
     def attempt(commit: BenchCommit, strategy: Strategy, neighbours: Neighbours) -> BenchRecord:
-        shop = _workshop(mill, archive, commit, engine, key=content_hash(canonical([commit, strategy, code_version])))
+        shop = workshop(mill, archive, commit, engine, key=content_hash(canonical([commit, strategy, code_version])))
         began = time.monotonic()
         result = _installed(shop, strategy, neighbours)
         seconds = time.monotonic() - began
@@ -158,7 +158,8 @@ def _installed(shop: Workshop, strategy: Strategy, neighbours: Neighbours) -> In
     return baseline(shop, strategy)
 
 
-def _workshop(mill: Mill, archive: Path, commit: BenchCommit, engine: DockerSandboxEngine, *, key: str) -> Workshop:
+def workshop(mill: Mill, archive: Path, commit: BenchCommit, engine: DockerSandboxEngine, *, key: str) -> Workshop:
+    """What installing the commit needs. ``key`` is its effect's, which names its sandboxes."""
     path = archive / "repos" / f"{commit.repository}.git"
     forge, record = Archive(archive), RepositoryRecord(forge="archive", name=commit.repository, location=str(path))
     instance = _instance(GitMirror(path), commit)

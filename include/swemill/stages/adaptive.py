@@ -3,7 +3,8 @@
 *adaptive*: candidates inferred from the repository, the likeliest first. Each is resolved to a lock, the lock becomes
 an environment's image (shared with whoever has the same lock), the project goes on top, the suite is probed. A failure
 is named from its log, and a rule that knows its cause changes the candidate; where none does, something is left out;
-where nothing is left, the next candidate has its turn.
+where nothing is left, the next candidate has its turn. Where a neighbouring commit of the recent past is installed, the
+first try is as of the same date, with the same Python and repairs: mostly it ends in the very same environment.
 
 *reuse*: the lock that was proven on a neighbouring commit of the same repository, with this commit's checkout on top.
 It needs no resolution, so it also works where the requirements of this commit cannot be resolved.
@@ -13,9 +14,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from swemill.environment.candidates import candidates, shed
+from swemill.environment.candidates import candidates, like, own_modules, python_order, shed
 from swemill.environment.failures import classify
 from swemill.environment.image_plans import environment, instance_on, resolution
 from swemill.environment.inference import infer
@@ -44,6 +45,8 @@ TRIES = "tries.json"
 REPAIRS = 8
 """Repairs of one candidate."""
 NEIGHBOURS = 3
+RECENT = timedelta(days=200)
+"""How far before a commit a neighbour's date of resolution may lie for the commit to be resolved as of it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +109,14 @@ class _Trail:
         return failure
 
 
-def adaptive(shop: Workshop) -> Installed | Loss:
+def adaptive(shop: Workshop, neighbours: Sequence[Neighbour] = ()) -> Installed | Loss:
     """Try candidates and repairs until one works or the patience is over; the errors are those of ``baseline``."""
     tree = shop.tree()
     pythons = shop.builder.pythons()
     deadline = time.monotonic() + shop.config.patience
     own = own_modules(tree)
     trail = _Trail(shop, shop.snapshot())
-    for first in candidates(infer(tree), tree, pythons=pythons):
+    for first in _ways(tree, pythons, neighbours):
         candidate: Candidate | None = first
         for _ in range(REPAIRS + 1):
             if candidate is None or trail.knows(candidate) or time.monotonic() > deadline:
@@ -139,10 +142,21 @@ def reuse(shop: Workshop, neighbours: Sequence[Neighbour]) -> Installed | Loss:
     return _lost(trail)
 
 
-def own_modules(tree: CommitTree) -> list[str]:
-    """Names under which the repository's own code may be imported: its top folders and files, and those of ``src``."""
-    tops = {path.removeprefix("src/").removeprefix("lib/").partition("/")[0].removesuffix(".py") for path in tree.paths}
-    return sorted(name for name in tops if name.isidentifier())
+def _ways(tree: CommitTree, pythons: Sequence[str], neighbours: Sequence[Neighbour]) -> Iterator[Candidate]:
+    """The candidates, and before them the first as a neighbour of the recent past was installed."""
+    inference = infer(tree)
+    own = candidates(inference, tree, pythons=pythons)
+    recent = [
+        other
+        for other in neighbours
+        if own
+        and own[0].as_of - RECENT <= other.candidate.as_of <= own[0].as_of
+        and other.candidate.python in python_order(inference, tree.committed_at, pythons)
+    ]
+    if recent:
+        proven = max(recent, key=lambda other: (other.candidate.as_of, other.committed_at, other.instance_id))
+        yield like(own[0], proven.candidate, of=proven.instance_id)
+    yield from own
 
 
 def nearest(neighbours: Sequence[Neighbour], at: datetime) -> list[Neighbour]:

@@ -232,3 +232,48 @@ def test_without_neighbours_there_is_nothing_to_reuse(shop) -> None:
 def test_a_lock_holds_pinned_distributions_only() -> None:
     lock = "# by uv\nsix==1.0\n-e file:///testbed\nb @ file:///testbed/b\nc==2 ; python_version > '3'\n"
     assert installable(lock) == "six==1.0\nc==2 ; python_version > '3'\n"
+
+
+def proven(as_of: datetime, **changes: object) -> Neighbour:
+    return replace(neighbour(1), candidate=replace(neighbour(1).candidate, as_of=as_of, **changes))
+
+
+def test_a_recent_neighbours_date_python_and_repairs_are_tried_first(shop) -> None:
+    builder = ScriptedBuilder()
+    at = datetime(2021, 1, 1, tzinfo=UTC)
+    other = proven(at, python="3.11", constraints=("setuptools<58",), overrides=("a",), system_packages=("gcc",))
+    older = proven(datetime(2020, 10, 1, tzinfo=UTC))
+    result = adaptive(shop(builder), [older, other])
+    assert isinstance(result, Installed)
+    candidate = result.plans.candidate
+    assert candidate is not None
+    assert (candidate.python, candidate.as_of, candidate.rules) == ("3.11", at, ("like o__calc-1",))
+    assert (candidate.constraints, candidate.overrides) == (("setuptools<58",), ("a",))
+    assert candidate.system_packages == ("gcc",)
+    assert "b==2" in candidate.requirements, "what is asked for is this commit's own"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        proven(datetime(2021, 7, 1, tzinfo=UTC)),
+        proven(datetime(2020, 7, 1, tzinfo=UTC)),
+        proven(datetime(2021, 1, 1, tzinfo=UTC), python="3.5"),
+    ],
+    ids=["younger than the commit", "long before it", "a Python that is not admitted"],
+)
+def test_a_neighbour_that_does_not_fit_is_not_followed(shop, other: Neighbour) -> None:
+    result = adaptive(shop(ScriptedBuilder()), [other])
+    assert isinstance(result, Installed)
+    assert result.plans.candidate is not None
+    assert result.plans.candidate.as_of == datetime(2021, 4, 1, tzinfo=UTC)
+    assert result.plans.candidate.rules == ()
+
+
+def test_a_neighbour_that_misleads_costs_a_try_only(shop) -> None:
+    at = datetime(2021, 1, 1, tzinfo=UTC)
+    builder = ScriptedBuilder(resolve=failing("error: no reason known\n", when=lambda plan: plan.base == "base:3.11"))
+    result = adaptive(shop(builder), [proven(at, python="3.11")])
+    assert isinstance(result, Installed)
+    assert result.python == "3.9"
+    assert result.tries[0].candidate.rules[0] == "like o__calc-1"

@@ -1,5 +1,6 @@
 """Which ways of installing are tried, and in which order."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -120,3 +121,12 @@ def test_shedding_ends_with_the_bare_project() -> None:
     assert seen[-1].requirements == ("pip", "setuptools", "wheel", "pytest")
     assert seen[-1].extras == ()
     assert len({repr(later) for later in seen}) == len(seen)
+
+
+def test_big_compiled_packages_are_never_built_where_python_is_younger_but_the_repository_itself_may_be_one() -> None:
+    source = replace(tree(2015), paths=("setup.py", "src/PIL/__init__.py", "scipy/__init__.py"))
+    old = candidates(Inference(), source, pythons=HERE)[0]
+    assert {"numpy", "pandas"} <= set(old.only_binary)
+    assert not {"scipy", "pillow"} & set(old.only_binary)
+    assert old.lifted["pandas"] == old.lifted["python-dateutil"] == datetime(2021, 10, 5, tzinfo=UTC)
+    assert candidates(Inference(), tree(2024), pythons=HERE)[0].only_binary == ()

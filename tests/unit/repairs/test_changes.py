@@ -47,9 +47,9 @@ def test_a_package_is_required_and_overridden_once() -> None:
 
 
 def test_another_python_dates_anew_what_is_bound_to_it_and_keeps_what_was_lifted_besides() -> None:
-    first = lift(candidate(lifted=lifted("3.9", AS_OF, INTERPRETER_BOUND)), "pandas", LATER)
+    first = lift(candidate(lifted=lifted("3.9", AS_OF, INTERPRETER_BOUND)), "somelib", LATER)
     moved = on_python(first, "3.11")
-    assert moved.lifted == {**lifted("3.11", AS_OF, INTERPRETER_BOUND), "pandas": LATER}
+    assert moved.lifted == {**lifted("3.11", AS_OF, INTERPRETER_BOUND), "somelib": LATER}
     assert on_python(moved, "3.9") == first
 
 

@@ -15,7 +15,7 @@ from swemill.environment.repairs import (  # noqa: I001  the order of the rules
     pytest_age,
     interpreters,
 )
-from swemill.environment.repairs.bound import INTERPRETER_BOUND
+from swemill.environment.repairs.bound import INTERPRETER_BOUND, never_built
 from swemill.environment.repairs.debian import debian_packages
 from swemill.environment.repairs.rules import RULES, Means, Rule, repair, rule
 from swemill.environment.repairs.unrepairable import UNREPAIRABLE
@@ -30,6 +30,7 @@ __all__ = [
     "debian_packages",
     "interpreters",
     "modules",
+    "never_built",
     "plugins",
     "pytest_age",
     "removed_apis",
