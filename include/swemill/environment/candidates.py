@@ -115,6 +115,8 @@ def shed(candidate: Candidate, blamed: str = "") -> Candidate | None:
 
 def _candidate(inference: Inference, tree: CommitTree, python: str, as_of: datetime) -> Candidate:
     younger = lifted(python, as_of, INTERPRETER_BOUND)
+    # Also where all is as young as Python: a pin of the commit's day does not go with it.
+    unpinned = lifted(python, quarter_of(tree.committed_at), INTERPRETER_BOUND)
     read = requirement_lines(
         tree.files,
         inference.requirement_files,
@@ -130,9 +132,9 @@ def _candidate(inference: Inference, tree: CommitTree, python: str, as_of: datet
         has_project=inference.has_project,
         extras=tuple(name for name in inference.extras if _PLAIN.fullmatch(name)),
         groups=tuple(name for name in inference.groups if _PLAIN.fullmatch(name)),
-        requirements=tuple(dict.fromkeys((*TOOLS, RUNNER, *_asked(read.requirements, younger)))),
+        requirements=tuple(dict.fromkeys((*TOOLS, RUNNER, *_asked(read.requirements, unpinned)))),
         constraints=read.constraints,
-        only_binary=never_built(own_modules(tree)) if younger.keys() >= {"numpy"} else (),
+        only_binary=never_built(own_modules(tree)) if "numpy" in unpinned else (),
         build_requires=inference.build_requires,
         environment=inference.environment,
     )

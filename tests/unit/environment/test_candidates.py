@@ -94,6 +94,9 @@ def test_a_pin_of_what_grows_with_python_is_dropped_where_python_is_younger() ->
     source = tree(2015, requirements__txt=b"pytest==2.5.1\npy==1.4.19\nmock==1.0\npytest-cov<2\nflake8\n")
     old = candidates(Inference(requirement_files=("requirements.txt",)), source, pythons=HERE)[0]
     assert old.requirements[4:] == ("py", "mock==1.0", "pytest-cov<2")
+    all_young = candidates(Inference(requirement_files=("requirements.txt",)), source, pythons=HERE)[1]
+    assert all_young.as_of.year == 2021
+    assert all_young.requirements == old.requirements, "not even where everything is as young as Python"
     of_its_time = tree(2022, requirements__txt=b"pytest==6.2.1\n")
     young = candidates(Inference(requirement_files=("requirements.txt",)), of_its_time, pythons=HERE)[0]
     assert "pytest==6.2.1" in young.requirements

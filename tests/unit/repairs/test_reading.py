@@ -49,6 +49,16 @@ def test_the_project_itself_is_no_package() -> None:
     assert classify(Phase.PROJECT, log, python="3.9").package == ""
 
 
+def test_an_unknown_hook_is_the_plugins_fault_whoever_says_so() -> None:
+    log = (
+        'INTERNALERROR>   File "/opt/venv/lib/python3.9/site-packages/pluggy/_manager.py", line 261, in check_pending\n'
+        "INTERNALERROR> pluggy._manager.PluginValidationError: unknown hook 'pytest_funcarg__cov' in plugin "
+        "<module 'pytest_cov.plugin' from '/opt/venv/lib/python3.9/site-packages/pytest_cov/plugin.py'>\n"
+    )
+    failure = classify(Phase.PROBE, log, python="3.9")
+    assert (failure.kind, failure.package) == (FailureKind.PLUGIN_TOO_OLD, "pytest-cov")
+
+
 def test_the_cause_of_most_failures_counts() -> None:
     log = (
         "a.py:1: in <module>\n    import yaml\nE   ModuleNotFoundError: No module named 'yaml'\n"
@@ -63,6 +73,7 @@ def test_the_cause_of_most_failures_counts() -> None:
     [
         ("3.9", "E   ModuleNotFoundError: No module named 'imp'", FailureKind.MISSING_MODULE),
         ("3.12", "E   ModuleNotFoundError: No module named 'imp'", FailureKind.REMOVED_STDLIB),
+        ("3.11", "re.error: global flags not at the start of the expression at position 3", FailureKind.REMOVED_STDLIB),
         ("3.9", "E   ModuleNotFoundError: No module named 'tomllib'", FailureKind.PYTHON_TOO_OLD),
         ("3.9", "E   ModuleNotFoundError: No module named 'urllib2'", FailureKind.PYTHON2_ONLY),
         ("3.9", "E   ModuleNotFoundError: No module named 'werkzeug.contrib'", FailureKind.REMOVED_API),

@@ -203,6 +203,7 @@ SPECIFIC: tuple[Sign, ...] = (
         r"got an unexpected keyword argument '(?P<subject>loop|encoding)'[^\n]{0,10}$",
         subject="asyncio.loop",
     ),
+    sign(Kind.REMOVED_STDLIB, r"global flags not at the start of the expression", subject="re.global_flags"),
     sign(Kind.PYTEST_TOO_OLD, r"required field \"(?:lineno|posonlyargs|type_ignores|end_lineno)\" missing", subject=""),
     sign(
         Kind.REMOVED_STDLIB,

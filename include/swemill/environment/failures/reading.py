@@ -56,6 +56,7 @@ _HINT_FOR = re.compile(rf"hint: [^\n]{{0,120}} `(?P<name>{NAME})@[^`]{{1,60}}`")
 _INCLUDED = re.compile(rf"hint: `(?P<name>{NAME})` \([^)]{{1,40}}\) was included because")
 _FRAME = re.compile(r"(?:File \"|^|[ >])(?P<path>[\w./@+-]{1,300}\.(?:py|pyx))\"?(?:, line |:)\d{1,6}")
 _INSTALLED = re.compile(r"(?:site|dist)-packages/(?P<top>[A-Za-z0-9_]{1,80})")
+_PLUGIN = re.compile(r" in plugin <module '[\w.]{1,100}' from '(?P<path>[^']{1,300})'")
 _STDLIB = re.compile(r"/lib/python3(?:\.\d{1,2})?/(?!site-packages|dist-packages)|^<")
 _RAISED = re.compile(
     r"^(?:E\s{1,8}|INTERNALERROR> )?(?P<exception>(?:[a-z_]\w{0,40}\.){0,5}[A-Z]\w{0,60}(?:Error|Exception)): "
@@ -163,6 +164,8 @@ def _own_error(lines: Sequence[str]) -> Failure:
 
 def _raised_in(lines: Sequence[str], index: int) -> str:
     """The distribution in whose file the message at ``index`` was raised; empty for the repository's own files."""
+    if (plugin := _PLUGIN.search(lines[index])) and (inside := _INSTALLED.search(plugin["path"])):
+        return distribution(inside["top"])  # pytest raises, but of whom is said
     for line in reversed(lines[max(0, index - _FRAMES) : index + 1]):
         frame = _FRAME.search(line)
         if not frame or (_STDLIB.search(frame["path"]) and not _INSTALLED.search(frame["path"])):

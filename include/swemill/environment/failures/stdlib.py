@@ -18,7 +18,7 @@ REMOVED = {
         collections.MappingView collections.ByteString collections.AsyncIterable asyncio.compat asyncio.loop""",
     "3.11": """binhex inspect.getargspec inspect.formatargspec asyncio.coroutine asyncio.coroutines.coroutine
         gettext.lgettext gettext.ldgettext gettext.bind_textdomain_codecset unittest._TextTestResult
-        re.template re.TEMPLATE open.U""",
+        re.template re.TEMPLATE open.U re.global_flags""",
     "3.12": """imp asynchat asyncore smtpd pkgutil.ImpImporter pkgutil.ImpLoader configparser.SafeConfigParser
         configparser.LegacyInterpolation ssl.wrap_socket ssl.match_hostname ssl.RAND_pseudo_bytes
         importlib.find_loader importlib.util.module_for_loader importlib.util.set_loader importlib.abc.Finder

@@ -36,11 +36,13 @@ _DISTURBING = (
     "pytest-emoji pytest-icdiff pytest-clarity pytest-html pytest-json-report pytest-reportlog"
 )
 """Plugins that change the order of tests or what is printed of them, and that no test needs."""
+_REPORTERS = "codecov coveralls python-coveralls coveralls-merge codacy-coverage codeclimate-test-reporter"
+"""They send what coverage measured to a service; some were taken off the index since."""
 _CONTINUOUS = (
-    "codecov coveralls python-coveralls codacy-coverage codeclimate-test-reporter tox tox-travis tox-gh-actions tox-gh "
+    "tox tox-travis tox-gh-actions tox-gh "
     "tox-uv tox-venv tox-conda tox-docker tox-lsr nox nox-poetry poetry pdm hatch uv pipenv pip virtualenv wheel "
     "conda conda-build "
-    "flit detox invoke-release coveralls-merge pipx"
+    "flit detox invoke-release pipx"
 )
 _STUBS = re.compile(
     r"types-.+|.+-stubs|flake8-.+|pep8-naming|sphinx(ext)?-.+|sphinxcontrib-.+|mkdocs-.+|pytest-(mypy|flake8|black|isort|pylint|ruff|pep8|pycodestyle|pydocstyle|flakes|checkdocs|lint)(-.+)?|mypy-.+|.+-sphinx-theme|pylint-.+|python-docs-theme"
@@ -51,8 +53,8 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(str(canonicalize_name(name)) for name in text.split())
 
 
-_TOOLS = _names(_DISTURBING) | _names(_LINT) | _names(_DOCUMENTATION) | _names(_RELEASE)
-_OF_THE_SERVICE = _names(_CONTINUOUS)
+_TOOLS = _names(_DISTURBING) | _names(_LINT) | _names(_DOCUMENTATION) | _names(_RELEASE) | _names(_REPORTERS)
+_OF_THE_SERVICE = _names(_CONTINUOUS) | _names(_REPORTERS)
 
 
 def is_tooling(name: str) -> bool:

@@ -8,6 +8,17 @@ wheel zipp
 """
 """They reach into the interpreter: its syntax tree, its import system, its distutils."""
 
+_PLUGINS = """
+execnet pytest-aiohttp pytest-asyncio pytest-benchmark pytest-cases pytest-celery pytest-check pytest-console-scripts
+pytest-cov pytest-custom-exit-code pytest-datadir pytest-describe pytest-django pytest-env pytest-expect
+pytest-faulthandler pytest-flask pytest-forked pytest-freezegun pytest-httpbin pytest-httpserver pytest-httpx
+pytest-lazy-fixture pytest-localserver pytest-mock pytest-mpl pytest-order pytest-ordering pytest-param-files
+pytest-profiling pytest-raises pytest-regressions pytest-rerunfailures pytest-runner pytest-services pytest-socket
+pytest-subprocess pytest-subtests pytest-tornado pytest-tornasync pytest-trio pytest-twisted pytest-vcr pytest-xdist
+pytest-xprocess
+"""
+"""They hook into pytest, which is as young as Python: older ones name hooks that it no longer has."""
+
 _COMPILED = """
 argon2-cffi-bindings bcrypt bitarray blis blosc bottleneck brotli cassandra-driver cffi cftime confluent-kafka
 contourpy cryptography cytoolz dm-tree duckdb fastavro fastparquet fiona gensim gevent greenlet grpcio grpcio-tools
@@ -28,7 +39,9 @@ zope-event
 """
 """What those need, by lower bounds that grow with them: held back, it drags them back to releases without wheels."""
 
-INTERPRETER_BOUND = tuple(sorted({*_RUNNERS_AND_BUILDERS.split(), *_COMPILED.split(), *_WITH_COMPILED.split()}))
+INTERPRETER_BOUND = tuple(
+    sorted({*_RUNNERS_AND_BUILDERS.split(), *_PLUGINS.split(), *_COMPILED.split(), *_WITH_COMPILED.split()})
+)
 """Packages that need releases as young as the interpreter, whatever the date of the commit.
 
 They reach into it (C code against its headers, its syntax tree, its import system), so a release from before a Python
