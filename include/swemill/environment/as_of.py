@@ -41,6 +41,15 @@ RUNNER = (
 )
 """pytest with all that it ever needed: as young as Python, or the resolver goes back to a pytest that cannot run."""
 
+UPLOADED_AGAIN = {
+    "atomicwrites": datetime(2022, 7, 9, tzinfo=UTC),
+    "codecov": datetime(2023, 4, 18, tzinfo=UTC),
+}
+"""Packages whose releases were deleted and uploaded again, and the day after: all look younger than they are.
+
+Without atomicwrites there is no pytest from 3.6 to 5.
+"""
+
 SETTLED = timedelta(days=365)
 """How long after a Python's release its packages have wheels and fixes for it."""
 
@@ -62,7 +71,11 @@ def settled(python: str) -> datetime | None:
 
 
 def lifted(python: str, as_of: datetime, bound: Iterable[str]) -> dict[str, datetime]:
-    """Which packages may be younger than ``as_of``, and how young: those ``bound`` to Python, and back ends."""
+    """Which packages may be younger than ``as_of``, and how young.
+
+    Those ``bound`` to Python, pytest, back ends, and what the index dates wrongly.
+    """
     caught_up = settled(python) or as_of
     dates = {**dict.fromkeys((*bound, *RUNNER), caught_up), **dict.fromkeys(BACK_ENDS, max(caught_up, BACK_ENDS_FROM))}
+    dates |= UPLOADED_AGAIN
     return {name: date for name, date in dates.items() if date > as_of}

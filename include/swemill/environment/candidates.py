@@ -35,9 +35,10 @@ def candidates(inference: Inference, tree: CommitTree, *, pythons: Sequence[str]
     """At most ``MOST`` candidates; ``pythons`` are the versions that base images can be had with."""
     ordered = python_order(inference, tree.committed_at, pythons)
     found = [_candidate(inference, tree, python, quarter_of(tree.committed_at)) for python in ordered[:3]]
-    if ordered and found[0].lifted:
+    young = settled(ordered[0]) if ordered else None
+    if young and young > found[0].as_of:
         # Python is younger than the commit: perhaps everything else has to be as well.
-        found.insert(1, _candidate(inference, tree, ordered[0], settled(ordered[0]) or tree.committed_at))
+        found.insert(1, _candidate(inference, tree, ordered[0], young))
     return tuple(found[:MOST])
 
 

@@ -111,6 +111,12 @@ def test_where_python_is_younger_than_the_commit_the_second_try_is_of_its_day() 
     assert len(set(map(repr, found))) == len(found)
 
 
+def test_what_was_uploaded_again_is_no_reason_for_a_second_try() -> None:
+    found = candidates(Inference(), tree(2022), pythons=("3.9",))
+    assert found[0].lifted["atomicwrites"] == datetime(2022, 7, 9, tzinfo=UTC)
+    assert [candidate.as_of.year for candidate in found] == [2022]
+
+
 def test_shedding_ends_with_the_bare_project() -> None:
     source = tree(2021, requirements__txt=b"a==1\nb\n")
     inference = Inference(requirement_files=("requirements.txt",), extras=("test",))
