@@ -46,6 +46,25 @@ def test_a_package_is_required_and_overridden_once() -> None:
     assert override(override(candidate(), "attrs"), "attrs>=20").overrides == ("attrs>=20",)
 
 
+def test_what_the_project_is_built_with_and_has_no_wheel_is_taken_from_the_environment() -> None:
+    first = candidate(build_requires=("setuptools", "numpy==1.13.3; python_version<'3.7'", "numpy==1.14.5"))
+    failure = Failure(phase=Phase.RESOLVE, kind=FailureKind.NO_WHEEL, subject="numpy")
+    mended = repair(first, failure, pythons=("3.9",))
+    assert mended is not None
+    assert (mended.build_isolation, mended.build_requires) == (False, ("setuptools", "numpy"))
+
+
+@pytest.mark.parametrize(("package", "built"), [("numpy", False), ("somelib", True)])
+def test_only_what_builds_in_reasonable_time_is_built_again(package: str, built: bool) -> None:
+    current: Candidate | None = candidate(only_binary=(package,))
+    failure = Failure(phase=Phase.RESOLVE, kind=FailureKind.NO_WHEEL, subject=package)
+    rules: tuple[str, ...] = ()
+    while current is not None:
+        rules, current = current.rules, repair(current, failure, pythons=("3.9",))
+    assert (f"built again {package}" in rules) is built
+    assert f"without a date {package}" in rules
+
+
 def test_another_python_dates_anew_what_is_bound_to_it_and_keeps_what_was_lifted_besides() -> None:
     first = lift(candidate(lifted=lifted("3.9", AS_OF, INTERPRETER_BOUND)), "somelib", LATER)
     moved = on_python(first, "3.11")

@@ -34,8 +34,8 @@ xxhash zope-interface zstandard
 one takes minutes and mostly fails."""
 
 _WITH_COMPILED = """
-cycler fonttools imageio joblib networkx patsy pyparsing python-dateutil pytz threadpoolctl tifffile tzdata
-zope-event
+cycler fonttools imageio joblib networkx oldest-supported-numpy patsy pyparsing python-dateutil pytz threadpoolctl
+tifffile tzdata zope-event
 """
 """What those need, by lower bounds that grow with them: held back, it drags them back to releases without wheels."""
 

@@ -5,9 +5,11 @@ they had wheels for it; wheels only; any release that there is, whatever is said
 """
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from swemill.environment.failures import FailureKind as Kind
+from swemill.environment.repairs.bound import never_built
 from swemill.environment.repairs.changes import (
     WITHOUT_LIMIT,
     lift,
@@ -99,6 +101,15 @@ def whatever_is_said(candidate: Candidate, failure: Failure, means: Means) -> Ca
     """Any version that the index has, whatever the project says of the package."""
     del means
     return override(candidate, failure.subject)
+
+
+@rule(Kind.NO_WHEEL, name="built again")
+def built_again(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """No release has a wheel that fits: to build one is all that is left, unless that takes minutes and is in vain."""
+    del means
+    if failure.subject in never_built(()):
+        return None
+    return replace(candidate, only_binary=tuple(name for name in candidate.only_binary if name != failure.subject))
 
 
 @rule(Kind.DEPENDENCY_TOO_OLD, name="younger")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from swemill.environment.failures import FailureKind as Kind
-from swemill.environment.repairs.changes import loosen, names, override
+from swemill.environment.repairs.changes import loosen, names, override, without_isolation
 from swemill.environment.repairs.rules import Means, rule
 from swemill.values import Candidate, Failure
 
@@ -19,18 +19,21 @@ def without_requirement(candidate: Candidate, failure: Failure, means: Means) ->
     )
 
 
+@rule(Kind.NO_WHEEL, name="build inside the environment with any")
+def build_with_any(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """The project is built with a release that has no wheel for this Python: build it with the one of its tests."""
+    del means
+    if not any(names(line, failure.subject) for line in candidate.build_requires):
+        return None
+    lines = (failure.subject if names(line, failure.subject) else line for line in candidate.build_requires)
+    return without_isolation(replace(candidate, build_requires=tuple(dict.fromkeys(lines))))
+
+
 @rule(Kind.NO_VERSION, Kind.NO_WHEEL, Kind.VERSION_CONFLICT, Kind.BAD_METADATA, name="any version of")
 def any_version(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
     """Drop the bounds of what is asked for beside the project."""
     del means
     return loosen(candidate, failure.subject) if failure.subject else None
-
-
-@rule(Kind.NO_WHEEL, name="built again")
-def built_again(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
-    """No release has a wheel that fits: to build one is all that is left."""
-    del means
-    return replace(candidate, only_binary=tuple(name for name in candidate.only_binary if name != failure.subject))
 
 
 @rule(Kind.VERSION_CONFLICT, Kind.NOT_ON_INDEX, name="over all else:")
