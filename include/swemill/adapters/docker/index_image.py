@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from swemill.adapters.docker.base_image import BaseImages
 from swemill.adapters.docker.client import engine_errors, says_disk_full
@@ -75,6 +76,9 @@ def _context(base: str, *, upstream: str, certificates: bytes) -> dict[str, byte
     files = {f"{package}/{path.name}": path.read_bytes() for path in sorted(_CODE.glob("*.py"))}
     options = ["[global]", f"index-url = {upstream}"]
     options += ["cert = /build/ca.crt"] if certificates else []
+    # An index without TLS was a person's decision; pip does not ask it unless it is told of that.
+    address = urlsplit(upstream)
+    options += [f"trusted-host = {address.hostname}"] if address.scheme == "http" else []
     return {
         **files,
         "app/swemill/__init__.py": b"",

@@ -29,6 +29,8 @@ def _minor(version: str) -> int:
 
 SPECIFIC: tuple[Sign, ...] = (
     sign(Kind.NO_VERSION_AS_OF, rf"hint: `(?P<subject>{NAME})` was filtered by `exclude-newer`", phases=BUILDS),
+    # Releases of that time are archives of a kind that uv does not take; younger ones are not.
+    sign(Kind.NO_VERSION_AS_OF, rf"all versions of (?P<subject>{NAME}) have a non-PEP 625-compliant", phases=BUILDS),
     sign(Kind.NO_WHEEL, rf"Wheels are required for `(?P<subject>{NAME})` because", phases=BUILDS),
     sign(
         Kind.PYTHON_TOO_OLD,

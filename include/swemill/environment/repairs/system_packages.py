@@ -6,6 +6,16 @@ from swemill.environment.repairs.rules import Means, rule
 from swemill.values import Candidate, Failure
 
 
+@rule(Kind.MISSING_HEADER, name="where to find")
+def python_header(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """Python's own headers are in every base image, but a project's own trial of the compiler may not look there."""
+    del means
+    if failure.subject != "Python.h":
+        return None
+    folders = (f"{prefix}/include/python{candidate.python}" for prefix in ("/usr", "/usr/local"))
+    return with_environment(candidate, CPATH=":".join(folders))
+
+
 @rule(
     Kind.MISSING_HEADER,
     Kind.MISSING_LIBRARY,
