@@ -73,10 +73,6 @@ def packed(repository: Path) -> bytes:
     return buffer.getvalue()
 
 
-def no_tree() -> CommitTree:
-    raise AssertionError("a baseline infers nothing")
-
-
 def attempt(api, builder: DockerBuilder, base_commit: str, tar: bytes, strategy: Strategy = Strategy.UNIFIED):
     key = f"{base_commit[:24]}{os.getpid():08d}"
     spec = SandboxSpec(
@@ -85,7 +81,7 @@ def attempt(api, builder: DockerBuilder, base_commit: str, tar: bytes, strategy:
     shop = Workshop(
         instance=replace(TINY, base_commit=base_commit),
         snapshot=lambda: tar,
-        tree=no_tree,
+        tree=lambda: CommitTree(commit=base_commit, committed_at=TINY.base_committed_at, paths=(), files={}),
         builder=builder,
         engine=DockerSandboxEngine(api),
         spec=spec,

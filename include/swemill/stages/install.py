@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from swemill.environment.dated import dated
 from swemill.environment.image_plans import SNAPSHOT, one_step
+from swemill.environment.inference import infer
 from swemill.environment.leak_gate import Leak
 from swemill.environment.scripts import INDEX_SILENT
 from swemill.environment.unified import unified
@@ -133,12 +134,20 @@ def in_one_step(
 
 
 def probe(shop: Workshop, image: str) -> Probed:
-    """Look for leaks in a sandbox of ``image``, collect the suite, and run it up to the first test that passes."""
+    """Look for leaks in a sandbox of ``image``, collect the suite, and run it up to the first test that passes.
+
+    The suite is what the repository's own test command names: beside it there may be files that look like tests and
+    start a server, or wait for one. Where nothing is named, or no test is there, it is all that pytest finds.
+    """
+    named = infer(shop.tree()).test_paths
     with shop.engine.start(replace(shop.spec, image=image)) as sandbox:
         if found := shop.gate(sandbox, shop.instance.base_commit, GATE_TIMEOUT):
             return Probed(loss=leak_loss(found), report=_NOTHING_RUN, lock="")
         lock = (sandbox.read("/opt/lock.txt") or b"").decode(errors="replace")
-        report = run_tests(sandbox, test_files=(), timeout=shop.config.test_timeout, until_first_pass=True)
+        report = run_tests(sandbox, test_files=named, timeout=shop.config.test_timeout, until_first_pass=True)
+        left = shop.config.test_timeout - report.seconds
+        if named and not report.collected and not report.outcomes and not report.timed_out and left > 1:
+            report = run_tests(sandbox, test_files=(), timeout=left, until_first_pass=True)
     loss = probe_loss(report)
     if loss:
         loss = replace(loss, evidence={"probe.json": report_to_json(report)})

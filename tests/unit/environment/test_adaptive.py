@@ -15,7 +15,7 @@ from swemill.environment.leak_gate import Leak, LeakKind
 from swemill.errors import ForgeUnavailable
 from swemill.reasons import Reason
 from swemill.stages.adaptive import TRIES, Neighbour, adaptive, installable, nearest, reuse
-from swemill.stages.install import InstallConfig, Workshop
+from swemill.stages.install import InstallConfig, Workshop, probe
 from swemill.values import (
     BaseImage,
     BuildEnd,
@@ -123,6 +123,46 @@ def test_the_first_candidate_that_works_ends_it(shop) -> None:
     assert "snapshot.tar" not in result.plans.instance.files
     assert result.plans.candidate is not None
     assert result.plans.candidate.as_of == datetime(2021, 4, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("named", "beside", "reason"),
+    [
+        ("tests", "import os\nos._exit(3)\n", None),
+        ("", "import os\nos._exit(3)\n", Reason.NO_REPORT),
+        ("docs", "", None),
+    ],
+    ids=["what is beside it does not run", "nothing is named", "what is named holds no test"],
+)
+def test_the_suite_is_what_the_repositorys_own_command_names(
+    tmp_path: Path, named: str, beside: str, reason: Reason | None
+) -> None:
+    files = {
+        "calc.py": "def add(a, b):\n    return a + b\n",
+        "tests/test_calc.py": "from calc import add\n\ndef test_add():\n    assert add(1, 1) == 2\n",
+        "docs/index.rst": "Nothing here is a test.\n",
+        "extras/test_server.py": beside,
+        "tox.ini": f"[testenv]\ncommands = pytest {named}\n",
+    }
+    repository = Repository(tmp_path / "repository", files)
+    tree = CommitTree(
+        commit=repository.commit,
+        committed_at=datetime(2021, 5, 6, tzinfo=UTC),
+        paths=tuple(sorted(files)),
+        files={name: text.encode() for name, text in files.items()},
+    )
+    workshop = Workshop(
+        instance=replace(repository.instance(), base_commit=repository.commit),
+        snapshot=lambda: b"tar",
+        tree=lambda: tree,
+        builder=ScriptedBuilder(),
+        engine=LocalEngine(repository.root, tmp_path / "work"),
+        spec=spec(),
+        gate=lambda sandbox, base_commit, timeout: (),
+        config=InstallConfig(test_timeout=30),
+    )
+    probed = probe(workshop, "sha256:i")
+    assert (probed.loss.reason if probed.loss else None) == reason
 
 
 def test_a_pin_that_cannot_be_met_is_left_out_and_told(shop) -> None:
