@@ -121,6 +121,14 @@ def test_two_callers_make_one_base_image(api, bases: BaseImages, tmp_path: Path)
     api.remove_image(made[0])
 
 
+def test_pip_is_told_to_trust_an_index_without_tls_and_no_other() -> None:
+    def variables(url: str) -> str:
+        return base_recipe.context(debian_python=True, ca_bundle=None, index_url=url)["build.env"].decode()
+
+    assert ': "${PIP_TRUSTED_HOST:=index.local:3141}"' in variables("http://user@index.local:3141/simple")
+    assert "TRUSTED" not in variables("https://index.local/simple")
+
+
 def test_an_index_url_cannot_carry_shell() -> None:
     for url in ('http://x/"; id; "', "http://x/$(id)", "http://x/`id`", "http://x/}"):
         with pytest.raises(ConfigurationError):

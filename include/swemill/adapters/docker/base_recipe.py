@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from swemill.errors import ConfigurationError
 
@@ -50,6 +51,9 @@ def context(*, debian_python: bool, ca_bundle: Path | None, index_url: str | Non
         if not _URL.fullmatch(index_url):
             raise ConfigurationError("the package index URL has characters that do not belong into a URL")
         variables |= {"PIP_INDEX_URL": index_url, "UV_DEFAULT_INDEX": index_url}
+        parts = urlsplit(index_url)
+        if parts.scheme == "http":  # pip asks no such host unless it is told to
+            variables["PIP_TRUSTED_HOST"] = parts.netloc.rpartition("@")[2]
     exports = [f': "${{{name}:={value}}}"; export {name}\n' for name, value in variables.items()]
     return {
         "Dockerfile": _DOCKERFILE.encode(),
