@@ -32,7 +32,8 @@ from swemill.errors import DiskFull, ForgeUnavailable, SandboxUnavailable
 from swemill.jobs.bench_attempt import STORE, workshop
 from swemill.ports import Builder
 from swemill.settings import Settings
-from swemill.stages.adaptive import Neighbour, adaptive
+from swemill.stages.adaptive import adaptive
+from swemill.stages.neighbours import Neighbour
 from swemill.values import BaseImage, BuildPlan, BuildResult, ImagePlans, Loss, RepositoryRecord
 from swemill.wiring import Mill
 

@@ -28,8 +28,9 @@ from swemill.errors import SandboxUnavailable
 from swemill.jobs.bench_environments import Attempt, Neighbours
 from swemill.jobs.bench_journal import BenchRecord
 from swemill.reasons import Stage
-from swemill.stages.adaptive import TRIES, Neighbour, adaptive, reuse
+from swemill.stages.adaptive import TRIES, adaptive, reuse
 from swemill.stages.install import InstallConfig, Workshop, baseline
+from swemill.stages.neighbours import Neighbour
 from swemill.values import (
     BaseInference,
     Installed,

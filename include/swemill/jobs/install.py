@@ -16,8 +16,9 @@ from swemill.jobs.perform import Done, Outcome, perform, sandbox_spec
 from swemill.models import Environment
 from swemill.reasons import ADVICE, Reason, Stage
 from swemill.stages import install as stage
-from swemill.stages.adaptive import TRIES, Neighbour, adaptive, failures_from_json, reuse, tries_to_json
+from swemill.stages.adaptive import TRIES, adaptive, failures_from_json, reuse, tries_to_json
 from swemill.stages.install import InstallConfig, Workshop, baseline
+from swemill.stages.neighbours import Neighbour
 from swemill.stages.propose import propose
 from swemill.store.facts import Work
 from swemill.store.loading import LoadedInstance, load_instance, proven_environments

@@ -14,7 +14,6 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
 
 from swemill.environment.candidates import candidates, like, own_modules, python_order, shed
 from swemill.environment.failures import classify
@@ -24,6 +23,7 @@ from swemill.environment.level_scripts import LOCK
 from swemill.environment.repairs import repair
 from swemill.reasons import Reason
 from swemill.stages.install import TAIL, Probed, Workshop, bare, build_loss, check_index, probe
+from swemill.stages.neighbours import Neighbour, nearest, recent
 from swemill.values import (
     BaseImage,
     BuildEnd,
@@ -44,20 +44,6 @@ TRIES = "tries.json"
 """Name of the evidence that tells what was tried."""
 REPAIRS = 8
 """Repairs of one candidate."""
-NEIGHBOURS = 3
-RECENT = timedelta(days=200)
-"""How far before a commit a neighbour's date of resolution may lie for the commit to be resolved as of it too."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Neighbour:
-    """An environment that works for another commit of the same repository."""
-
-    instance_id: str
-    committed_at: datetime
-    lock: str
-    candidate: Candidate
-    """As which it was installed: Python, system packages, build options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,26 +132,10 @@ def _ways(tree: CommitTree, pythons: Sequence[str], neighbours: Sequence[Neighbo
     """The candidates, and before them the first as a neighbour of the recent past was installed."""
     inference = infer(tree)
     own = candidates(inference, tree, pythons=pythons)
-    recent = [
-        other
-        for other in neighbours
-        if own
-        and own[0].as_of - RECENT <= other.candidate.as_of <= own[0].as_of
-        and other.candidate.python in python_order(inference, tree.committed_at, pythons)
-    ]
-    if recent:
-        proven = max(recent, key=lambda other: (other.candidate.as_of, other.committed_at, other.instance_id))
+    admitted = python_order(inference, tree.committed_at, pythons)
+    if own and (proven := recent(neighbours, own[0].as_of, pythons=admitted)):
         yield like(own[0], proven.candidate, of=proven.instance_id)
     yield from own
-
-
-def nearest(neighbours: Sequence[Neighbour], at: datetime) -> list[Neighbour]:
-    """At most ``NEIGHBOURS``, the nearest in time first, each environment once."""
-    ordered = sorted(neighbours, key=lambda other: (abs(other.committed_at - at), other.instance_id))
-    distinct: dict[tuple[str, str, tuple[str, ...]], Neighbour] = {}
-    for other in ordered:
-        distinct.setdefault((other.lock, other.candidate.python, other.candidate.system_packages), other)
-    return list(distinct.values())[:NEIGHBOURS]
 
 
 def _attempt(shop: Workshop, candidate: Candidate, snapshot: bytes, *, lock: str | None) -> _Works | _Failed:

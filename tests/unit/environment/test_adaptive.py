@@ -14,8 +14,9 @@ import pytest
 from swemill.environment.leak_gate import Leak, LeakKind
 from swemill.errors import ForgeUnavailable
 from swemill.reasons import Reason
-from swemill.stages.adaptive import TRIES, Neighbour, adaptive, installable, nearest, reuse
+from swemill.stages.adaptive import TRIES, adaptive, installable, reuse
 from swemill.stages.install import InstallConfig, Workshop, probe
+from swemill.stages.neighbours import Neighbour, nearest
 from swemill.values import (
     BaseImage,
     BuildEnd,
