@@ -110,7 +110,9 @@ def adaptive(shop: Workshop, neighbours: Sequence[Neighbour] = ()) -> Installed 
             done = trail.attempt(candidate)
             if isinstance(done, _Works):
                 return _installed(Strategy.ADAPTIVE, candidate, done, trail.tries)
-            candidate = repair(candidate, done, pythons=pythons, own_modules=own) or _shed(candidate, done)
+            at = tree.committed_at
+            mended = repair(candidate, done, pythons=pythons, own_modules=own, committed_at=at)
+            candidate = mended or _shed(candidate, done)
     return _lost(trail)
 
 

@@ -46,6 +46,33 @@ def test_a_package_is_required_and_overridden_once() -> None:
     assert override(override(candidate(), "attrs"), "attrs>=20").overrides == ("attrs>=20",)
 
 
+PINNED = (
+    "hint: `cchardet` was filtered by `exclude-newer` to only include packages uploaded before 2018-07-01T00:00:00Z. "
+    "The {which}, was published at {day}T09:16:01.9Z."
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "day", "moved"),
+    [
+        ("requested version, v1.1.3", "2018-08-02", True),
+        ("requested version, v1.1.3", "2019-08-02", False),
+        ("latest version satisfying the requirement is v2", "2024-01-01", True),
+    ],
+    ids=["in the days of the commit", "after it", "one of many"],
+)
+def test_what_came_out_in_the_quarter_of_the_commit_moves_the_date_of_all(which: str, day: str, moved: bool) -> None:
+    committed_at = datetime(2018, 8, 20, tzinfo=UTC)
+    line = PINNED.format(which=which, day=day)
+    failure = Failure(phase=Phase.RESOLVE, kind=FailureKind.NO_VERSION_AS_OF, subject="cchardet", line=line)
+    mended = repair(candidate(), failure, pythons=("3.9",), committed_at=committed_at)
+    assert mended is not None
+    assert (mended.as_of == committed_at) is moved
+    again = repair(mended, failure, pythons=("3.9",), committed_at=committed_at)
+    assert again is not None
+    assert again.lifted.get("cchardet"), "where the day does not do, the one package is lifted"
+
+
 def test_what_the_project_is_built_with_and_has_no_wheel_is_taken_from_the_environment() -> None:
     first = candidate(build_requires=("setuptools", "numpy==1.13.3; python_version<'3.7'", "numpy==1.14.5"))
     failure = Failure(phase=Phase.RESOLVE, kind=FailureKind.NO_WHEEL, subject="numpy")

@@ -85,6 +85,28 @@ CASES: list[tuple[str, Phase, str, str, str, str, dict[str, Any]]] = [
         {"lifted": {"twisted": SETTLED_39}},
     ),
     (
+        "missing_submodule",
+        RESOLVE,
+        "3.11",
+        "",
+        "",
+        "without what needs submodules",
+        {
+            "environment": {
+                f"{name}_NO_EXTENSIONS": "1" for name in ("AIOHTTP", "MULTIDICT", "YARL", "FROZENLIST", "PROPCACHE")
+            }
+        },
+    ),
+    (
+        "setuptools_too_new_2to3",
+        RESOLVE,
+        "3.9",
+        "use_2to3",
+        "",
+        "older setuptools for use_2to3",
+        {"constraints": ("setuptools<58",)},
+    ),
+    (
         "missing_header_of_python",
         BUILD,
         "3.9",

@@ -118,6 +118,18 @@ CODE: tuple[Sign, ...] = (
     sign(Kind.CYTHON_TOO_NEW, r"has no attribute 'cython_sources'", phases=BUILDS),
     sign(Kind.CYTHON_TOO_NEW, r"Cython\.Compiler\.Errors\.CompileError: (?P<subject>[\w./-]{1,100})", phases=BUILDS),
     sign(Kind.SETUPTOOLS_TOO_NEW, r"use_2to3 is invalid", phases=BUILDS, subject="use_2to3"),
+    sign(
+        Kind.SETUPTOOLS_TOO_NEW,
+        r"cannot import name '(?:build_py|copydir_run|Mixin)_2to3'",
+        phases=BUILDS,
+        subject="use_2to3",
+    ),
+    sign(
+        Kind.MISSING_SUBMODULE,
+        r"git submodule (?:update|sync|init)|[Ii]nstall submodules when building",
+        phases=BUILDS,
+        subject="",
+    ),
     sign(Kind.SETUPTOOLS_TOO_NEW, r"cannot import name '(?P<subject>\w{1,60})' from 'setuptools[\w.]{0,60}'"),
     sign(
         Kind.SETUPTOOLS_TOO_NEW,

@@ -56,6 +56,8 @@ class FailureKind(StrEnum):
     """``pkg_resources`` is not there: setuptools is absent, or has dropped it."""
     DISTUTILS_MISSING = "distutils_missing"
     """``distutils`` left the standard library with Python 3.12; setuptools brings it."""
+    MISSING_SUBMODULE = "missing_submodule"
+    """A build asks for git submodules, which could not be had."""
     BUILD_NEEDS_MODULE = "build_needs_module"
     """A build imports what it does not declare. Subject: the module."""
     VERSION_FROM_TAGS = "version_from_tags"

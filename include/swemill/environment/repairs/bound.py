@@ -20,7 +20,7 @@ pytest-xprocess
 """They hook into pytest, which is as young as Python: older ones name hooks that it no longer has."""
 
 _COMPILED = """
-argon2-cffi-bindings bcrypt bitarray blis blosc bottleneck brotli cassandra-driver cffi cftime confluent-kafka
+argon2-cffi-bindings bcrypt bitarray blis blosc bottleneck brotli cassandra-driver cchardet cffi cftime confluent-kafka
 contourpy cryptography cytoolz dm-tree duckdb fastavro fastparquet fiona gensim gevent greenlet grpcio grpcio-tools
 h5py hiredis httptools jpype1 kiwisolver lazy-object-proxy llvmlite lmdb lxml lz4 markupsafe matplotlib msgpack
 murmurhash mysqlclient netcdf4 ninja numba numcodecs numexpr numpy opencv-python opencv-python-headless orjson pandas

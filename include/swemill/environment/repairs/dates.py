@@ -75,6 +75,18 @@ def any_release(candidate: Candidate, failure: Failure, means: Means) -> Candida
     return override(lift(candidate, failure.package, WITHOUT_LIMIT), failure.package)
 
 
+@rule(Kind.NO_VERSION_AS_OF, name="as of the commit itself: it asks for")
+def as_of_the_commit(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """The date of a resolution is the start of a quarter; a commit may ask for what came out later, in its own days.
+
+    Where one package shows it others do as well, so the date moves for all of them.
+    """
+    published = _published(failure, candidate) if "requested version" in failure.line else None
+    if means.committed_at is None or (published and published > means.committed_at + timedelta(days=1)):
+        return None
+    return replace(candidate, as_of=max(candidate.as_of, means.committed_at))
+
+
 @rule(Kind.NO_VERSION_AS_OF, Kind.BAD_METADATA, name="as young as needed")
 def as_young_as_needed(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
     """Nothing fits as of the date: a year more, or until Python's packages had caught up, or until the one release.

@@ -7,6 +7,7 @@ a subject is noted in ``Candidate.rules`` and never done again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from swemill.environment.failures import FailureKind
 from swemill.environment.repairs.debian import debian_packages
@@ -25,6 +26,8 @@ class Means:
     system_packages: SystemPackages
     own_modules: frozenset[str] = frozenset()
     """Top-level modules of the repository itself: never taken from an index."""
+    committed_at: datetime | None = None
+    """When the commit was made; resolutions begin as of a date before."""
 
 
 Change = Callable[[Candidate, Failure, Means], Candidate | None]
@@ -65,6 +68,7 @@ def repair(
     pythons: Sequence[str],
     system_packages: SystemPackages = debian_packages,
     own_modules: Sequence[str] = (),
+    committed_at: datetime | None = None,
 ) -> Candidate | None:
     """The candidate, changed by the first rule that has something new to offer; None when none has.
 
@@ -74,11 +78,13 @@ def repair(
         pythons: minor versions that base images can be had with.
         system_packages: which Debian packages bring what is missing.
         own_modules: top-level modules of the repository, which no index is asked for.
+        committed_at: when the commit was made.
     """
     means = Means(
         pythons=tuple(pythons),
         system_packages=system_packages,
         own_modules=frozenset(name.lower() for name in own_modules),
+        committed_at=committed_at,
     )
     for one in RULES.get(FailureKind(failure.kind), ()):
         label = one.label(failure)

@@ -5,6 +5,9 @@ from swemill.environment.repairs.changes import with_environment, with_system_pa
 from swemill.environment.repairs.rules import Means, rule
 from swemill.values import Candidate, Failure
 
+_OPTIONAL = ("AIOHTTP", "MULTIDICT", "YARL", "FROZENLIST", "PROPCACHE")
+"""Projects whose builds leave C extensions out when a variable says so."""
+
 
 @rule(Kind.MISSING_HEADER, name="where to find")
 def python_header(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
@@ -61,11 +64,18 @@ def lenient_compiler(candidate: Candidate, failure: Failure, means: Means) -> Ca
     return with_environment(candidate, CFLAGS=flags)
 
 
+@rule(Kind.MISSING_SUBMODULE, name="without what needs submodules")
+def without_submodules(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """The C code of the aiohttp family lies in submodules, and each of it can do without."""
+    del failure, means
+    return with_environment(candidate, **{f"{project}_NO_EXTENSIONS": "1" for project in _OPTIONAL})
+
+
 @rule(Kind.MISSING_FILE, name="without C extensions")
 def pure_python(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
     """C files that a release makes with Cython are not in the checkout; some projects can do without them."""
     del means
     project = failure.subject.partition("/")[0].upper()
-    if not failure.subject.endswith(".c") or project not in ("AIOHTTP", "MULTIDICT", "YARL", "FROZENLIST", "PROPCACHE"):
+    if not failure.subject.endswith(".c") or project not in _OPTIONAL:
         return None
     return with_environment(candidate, **{f"{project}_NO_EXTENSIONS": "1"})
