@@ -6,7 +6,7 @@ differ in what they build; this module holds what is common to all, and the base
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from swemill.environment.dated import dated
@@ -17,6 +17,7 @@ from swemill.environment.scripts import INDEX_SILENT
 from swemill.environment.unified import unified
 from swemill.errors import ForgeUnavailable
 from swemill.grading import failure
+from swemill.patches import is_test_path
 from swemill.ports import Builder, RunningSandbox, SandboxEngine
 from swemill.reasons import Reason
 from swemill.stages.leak_gate import check
@@ -43,6 +44,8 @@ TAIL = 16_000
 """Characters of a log that are kept with an attempt."""
 GATE_TIMEOUT = 300.0
 """Seconds the leak gate may take: it takes about one, unless a repository is huge."""
+_CALLED_TEST = re.compile(r"(?:^|/)(?:[^/]*_)?tests?(?:_[^/]*)?\.py$")
+_MOST_FILES = 300
 _NOTHING_RUN = TestReport(outcomes={}, collected=0, finished=False)
 _CONFLICT = ("No solution found when resolving", "ResolutionImpossible", "conflicting dependencies")
 _TELLING = re.compile(r"error|fail|== the |×|╰|no solution", re.IGNORECASE)
@@ -137,21 +140,32 @@ def probe(shop: Workshop, image: str) -> Probed:
     """Look for leaks in a sandbox of ``image``, collect the suite, and run it up to the first test that passes.
 
     The suite is what the repository's own test command names: beside it there may be files that look like tests and
-    start a server, or wait for one. Where nothing is named, or no test is there, it is all that pytest finds.
+    start a server, or wait for one. Where nothing is named, or no test is there, it is all that pytest finds; and where
+    that is nothing, the files that are called tests in another way (``arrow_tests.py``), as nose would take them.
     """
-    named = infer(shop.tree()).test_paths
+    tree = shop.tree()
+    named, called = infer(tree).test_paths, called_tests(tree.paths)
+    suites = [*([named] if named else []), (), *([called] if called else [])]
     with shop.engine.start(replace(shop.spec, image=image)) as sandbox:
         if found := shop.gate(sandbox, shop.instance.base_commit, GATE_TIMEOUT):
             return Probed(loss=leak_loss(found), report=_NOTHING_RUN, lock="")
         lock = (sandbox.read("/opt/lock.txt") or b"").decode(errors="replace")
-        report = run_tests(sandbox, test_files=named, timeout=shop.config.test_timeout, until_first_pass=True)
-        left = shop.config.test_timeout - report.seconds
-        if named and not report.collected and not report.outcomes and not report.timed_out and left > 1:
-            report = run_tests(sandbox, test_files=(), timeout=left, until_first_pass=True)
+        report, left = _NOTHING_RUN, float(shop.config.test_timeout)
+        for suite in suites:
+            report = run_tests(sandbox, test_files=suite, timeout=left, until_first_pass=True)
+            left -= report.seconds
+            if report.collected or report.outcomes or report.timed_out or left < 1:
+                break
     loss = probe_loss(report)
     if loss:
         loss = replace(loss, evidence={"probe.json": report_to_json(report)})
     return Probed(loss=loss, report=report, lock=lock)
+
+
+def called_tests(paths: Iterable[str]) -> tuple[str, ...]:
+    """Python files that are tests by their names and places, whatever a runner's pattern says; not more than some."""
+    found = [path for path in paths if path.endswith(".py") and is_test_path(path) and _CALLED_TEST.search(path)]
+    return tuple(sorted(found)[:_MOST_FILES])
 
 
 def leak_loss(found: Sequence[Leak]) -> Loss:

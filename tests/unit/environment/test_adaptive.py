@@ -15,7 +15,7 @@ from swemill.environment.leak_gate import Leak, LeakKind
 from swemill.errors import ForgeUnavailable
 from swemill.reasons import Reason
 from swemill.stages.adaptive import TRIES, adaptive, installable, reuse
-from swemill.stages.install import InstallConfig, Workshop, probe
+from swemill.stages.install import InstallConfig, Probed, Workshop, called_tests, probe
 from swemill.stages.neighbours import Neighbour, nearest
 from swemill.values import (
     BaseImage,
@@ -126,6 +126,28 @@ def test_the_first_candidate_that_works_ends_it(shop) -> None:
     assert result.plans.candidate.as_of == datetime(2021, 4, 1, tzinfo=UTC)
 
 
+def probed_with(tmp_path: Path, files: dict[str, str]) -> Probed:
+    """What a probe of an image with these files says."""
+    repository = Repository(tmp_path / "repository", files)
+    tree = CommitTree(
+        commit=repository.commit,
+        committed_at=datetime(2021, 5, 6, tzinfo=UTC),
+        paths=tuple(sorted(files)),
+        files={name: text.encode() for name, text in files.items()},
+    )
+    workshop = Workshop(
+        instance=replace(repository.instance(), base_commit=repository.commit),
+        snapshot=lambda: b"tar",
+        tree=lambda: tree,
+        builder=ScriptedBuilder(),
+        engine=LocalEngine(repository.root, tmp_path / "work"),
+        spec=spec(),
+        gate=lambda sandbox, base_commit, timeout: (),
+        config=InstallConfig(test_timeout=30),
+    )
+    return probe(workshop, "sha256:i")
+
+
 @pytest.mark.parametrize(
     ("named", "beside", "reason"),
     [
@@ -145,25 +167,17 @@ def test_the_suite_is_what_the_repositorys_own_command_names(
         "extras/test_server.py": beside,
         "tox.ini": f"[testenv]\ncommands = pytest {named}\n",
     }
-    repository = Repository(tmp_path / "repository", files)
-    tree = CommitTree(
-        commit=repository.commit,
-        committed_at=datetime(2021, 5, 6, tzinfo=UTC),
-        paths=tuple(sorted(files)),
-        files={name: text.encode() for name, text in files.items()},
-    )
-    workshop = Workshop(
-        instance=replace(repository.instance(), base_commit=repository.commit),
-        snapshot=lambda: b"tar",
-        tree=lambda: tree,
-        builder=ScriptedBuilder(),
-        engine=LocalEngine(repository.root, tmp_path / "work"),
-        spec=spec(),
-        gate=lambda sandbox, base_commit, timeout: (),
-        config=InstallConfig(test_timeout=30),
-    )
-    probed = probe(workshop, "sha256:i")
+    probed = probed_with(tmp_path, files)
     assert (probed.loss.reason if probed.loss else None) == reason
+
+
+def test_files_that_pytest_does_not_take_for_tests_are_tests_by_their_names(tmp_path: Path) -> None:
+    paths = ("src/calc.py", "tests/calc_tests.py", "tests/__init__.py", "tests/data/latest.py", "calc/tests/tests.py")
+    assert called_tests(paths) == ("calc/tests/tests.py", "tests/calc_tests.py")
+    assert len(called_tests(f"tests/a{number}_tests.py" for number in range(1000))) == 300
+    files = {"tests/calc_tests.py": "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n"}
+    probed = probed_with(tmp_path, files)
+    assert (probed.loss, probed.report.collected) == (None, 1)
 
 
 def test_a_pin_that_cannot_be_met_is_left_out_and_told(shop) -> None:
