@@ -42,7 +42,7 @@ from swemill.values import (
 
 TRIES = "tries.json"
 """Name of the evidence that tells what was tried."""
-REPAIRS = 8
+REPAIRS = 10
 """Repairs of one candidate."""
 
 

@@ -140,12 +140,14 @@ def probe(shop: Workshop, image: str) -> Probed:
     """Look for leaks in a sandbox of ``image``, collect the suite, and run it up to the first test that passes.
 
     The suite is what the repository's own test command names: beside it there may be files that look like tests and
-    start a server, or wait for one. Where nothing is named, or no test is there, it is all that pytest finds; and where
-    that is nothing, the files that are called tests in another way (``arrow_tests.py``), as nose would take them.
+    start a server, or wait for one. Where nothing is named, or no test is there, it is all that pytest finds; where
+    that ends before anything is collected (a demo's ``conftest.py`` takes all with it), the usual folder; and then the
+    files that are called tests in another way (``arrow_tests.py``), as nose would take them.
     """
     tree = shop.tree()
     named, called = infer(tree).test_paths, called_tests(tree.paths)
-    suites = [*([named] if named else []), (), *([called] if called else [])]
+    folders = tuple(name for name in ("tests", "test") if any(path.startswith(f"{name}/") for path in tree.paths))
+    suites = [*([named] if named else []), (), *([folders] if folders else []), *([called] if called else [])]
     with shop.engine.start(replace(shop.spec, image=image)) as sandbox:
         if found := shop.gate(sandbox, shop.instance.base_commit, GATE_TIMEOUT):
             return Probed(loss=leak_loss(found), report=_NOTHING_RUN, lock="")

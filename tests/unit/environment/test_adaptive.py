@@ -149,17 +149,11 @@ def probed_with(tmp_path: Path, files: dict[str, str]) -> Probed:
 
 
 @pytest.mark.parametrize(
-    ("named", "beside", "reason"),
-    [
-        ("tests", "import os\nos._exit(3)\n", None),
-        ("", "import os\nos._exit(3)\n", Reason.NO_REPORT),
-        ("docs", "", None),
-    ],
+    ("named", "beside"),
+    [("tests", "import os\nos._exit(3)\n"), ("", "import os\nos._exit(3)\n"), ("docs", "")],
     ids=["what is beside it does not run", "nothing is named", "what is named holds no test"],
 )
-def test_the_suite_is_what_the_repositorys_own_command_names(
-    tmp_path: Path, named: str, beside: str, reason: Reason | None
-) -> None:
+def test_the_suite_is_what_the_repositorys_own_command_names(tmp_path: Path, named: str, beside: str) -> None:
     files = {
         "calc.py": "def add(a, b):\n    return a + b\n",
         "tests/test_calc.py": "from calc import add\n\ndef test_add():\n    assert add(1, 1) == 2\n",
@@ -168,7 +162,8 @@ def test_the_suite_is_what_the_repositorys_own_command_names(
         "tox.ini": f"[testenv]\ncommands = pytest {named}\n",
     }
     probed = probed_with(tmp_path, files)
-    assert (probed.loss.reason if probed.loss else None) == reason
+    assert probed.loss is None
+    assert probed.report.passing() == {"tests/test_calc.py::test_add"}
 
 
 def test_files_that_pytest_does_not_take_for_tests_are_tests_by_their_names(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from swemill.environment.failures import FailureKind as Kind
-from swemill.environment.repairs.changes import loosen, names, override, without_isolation
+from swemill.environment.repairs.changes import lift_to_settled, loosen, names, override, without_isolation
 from swemill.environment.repairs.rules import Means, rule
 from swemill.values import Candidate, Failure
 
@@ -34,6 +34,13 @@ def any_version(candidate: Candidate, failure: Failure, means: Means) -> Candida
     """Drop the bounds of what is asked for beside the project."""
     del means
     return loosen(candidate, failure.subject) if failure.subject else None
+
+
+@rule(Kind.NO_WHEEL, name="over all else, as young as Python:")
+def wheel_whatever_is_said(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """The project itself asks for a release without a wheel: the youngest that had one when Python was settled."""
+    del means
+    return override(lift_to_settled(candidate, failure.subject), failure.subject)
 
 
 @rule(Kind.VERSION_CONFLICT, Kind.NOT_ON_INDEX, name="over all else:")
