@@ -3,7 +3,7 @@
 ``effect_key = sha256(subject, stage, configuration, input)``. The configuration is everything that could change the
 result: the stage's parameters and its code version, a number in the stage's module that is raised when its meaning
 changes. The input is the effect key (or content hash) of the fact it starts from, so that a new environment makes a
-new validation by itself.
+new validation by itself. Work that somebody asked to be done again has a key for each time.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ def config_key(stage: Stage, code_version: int, config: Mapping[str, Any]) -> st
     return content_hash(canonical({"stage": stage, "code_version": code_version, "config": dict(config)}))
 
 
-def effect_key(*, subject: str, stage: Stage, config: str, input_key: str) -> str:
-    """The natural key of one attempt (see the module's text)."""
-    return content_hash(canonical([subject, stage, config, input_key]))
+def effect_key(*, subject: str, stage: Stage, config: str, input_key: str, again: int = 0) -> str:
+    """The natural key of one attempt (see the module's text); ``again``: how often it was asked to be made again."""
+    times = [again] if again else []  # what was done once keeps the key that it had before one could ask
+    return content_hash(canonical([subject, stage, config, input_key, *times]))

@@ -77,6 +77,8 @@ def failure(report: TestReport) -> tuple[Reason, str] | None:
         return Reason.TESTS_TIMED_OUT, f"stopped after {report.seconds:.0f} s, {so_far}"
     if report.out_of_memory:
         return Reason.TESTS_OUT_OF_MEMORY, f"killed for memory {so_far}"
+    if report.tampered:
+        return Reason.TAMPERED, f"code under test changed {report.tampered}, {so_far}"
     if report.finished:
         return None
     if report.running or report.outcomes or report.collected:

@@ -179,6 +179,22 @@ class Attempt(Base):
     finished_at: Mapped[datetime]
 
 
+class ReprocessRequest(Base):
+    """Somebody asked that an attempt be made again: it no longer stands in the way of its work.
+
+    One row an attempt, so asking twice asks once. It is fulfilled by the next attempt of the same work, which nobody
+    has asked to be made again; there is no flag to set.
+    """
+
+    __tablename__ = "reprocess_request"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    asked_by: Mapped[str]
+    why: Mapped[str]
+    asked_at: Mapped[datetime] = mapped_column(server_default=func.now(), init=False)
+
+
 class Instance(Base):
     """A task instance, in SWE-bench's terms; patches are blobs. One row a passed ``harvest`` attempt."""
 
@@ -245,6 +261,45 @@ class Validation(Base):
     instance_id: Mapped[str] = mapped_column(index=True)
     fail_to_pass: Mapped[list[str]]
     pass_to_pass: Mapped[list[str]]
+    strength: Mapped[float | None] = mapped_column(default=None)
+    """Share of plausible wrong patches that the tests turn down; None: there was none to try."""
+    labels: Mapped[list[str]] = mapped_column(default_factory=list)
+    """Quality labels (``quality``, ``stages.admit``)."""
+
+
+class TestExecution(Base):
+    """One run of an instance's tests by a ``validate`` attempt, lost ones too: what a pass probability rests on."""
+
+    __tablename__ = "test_execution"
+    __test__ = False  # pytest would take the class for tests
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), index=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id"), index=True)
+    arm: Mapped[str]
+    """``before`` or ``after`` the gold patch."""
+    round: Mapped[int]
+    order_seed: Mapped[str]
+    """What the tests were shuffled by; empty: they ran in the suite's own order."""
+    passed: Mapped[int]
+    failed: Mapped[int]
+    report_blob: Mapped[str]
+    seconds: Mapped[float]
+
+
+class Flake(Base):
+    """A test that passed in some runs of an arm and not in others: its pass probability is ``passes / runs``."""
+
+    __tablename__ = "flake"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), index=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environment.id"))
+    instance_id: Mapped[str] = mapped_column(index=True)
+    arm: Mapped[str]
+    test: Mapped[str]
+    passes: Mapped[int]
+    runs: Mapped[int]
 
 
 class Policy(Base):

@@ -65,10 +65,15 @@ class Reason(StrEnum):
     NO_FAIL_TO_PASS = "no_fail_to_pass"
     NO_PASS_TO_PASS = "no_pass_to_pass"
     GOLD_BREAKS_TESTS = "gold_breaks_tests"
+    FLAKY_FAIL_TO_PASS = "flaky_fail_to_pass"
     TESTS_TIMED_OUT = "tests_timed_out"
     TESTS_OUT_OF_MEMORY = "tests_out_of_memory"
     TESTS_CRASHED = "tests_crashed"
     NO_REPORT = "no_report"
+    TAMPERED = "tampered"
+    # admit
+    PASSES_WITHOUT_PATCH = "passes_without_patch"
+    GOLD_NOT_RESOLVED = "gold_not_resolved"
     # rollout
     EMPTY_PATCH = "empty_patch"
     TURN_LIMIT = "turn_limit"
@@ -127,10 +132,14 @@ ADVICE: dict[Reason, str] = {
     Reason.NO_FAIL_TO_PASS: "No test turns from failing to passing: the tests do not show the change.",
     Reason.NO_PASS_TO_PASS: "No test passes both before and after: nothing guards against breaking the rest.",
     Reason.GOLD_BREAKS_TESTS: "Tests that passed before fail with the gold patch: flaky, or the environment is off.",
+    Reason.FLAKY_FAIL_TO_PASS: "A test that the gold patch turns green does so in some rounds only: nobody could be judged by it. See `swemill flakes`.",
     Reason.TESTS_TIMED_OUT: "A run outlived its wall clock; the test named in the detail was running. Raise SWEMILL_TEST_TIMEOUT.",
     Reason.TESTS_OUT_OF_MEMORY: "A run was killed for memory. Raise SWEMILL_SANDBOX_MEMORY.",
     Reason.TESTS_CRASHED: "The test process died before it finished; the detail names the running test.",
+    Reason.TAMPERED: "Code under test changed the test framework (named in the detail), so its results are worth nothing.",
     Reason.NO_REPORT: "The run left no test results: see the log's tail (usually an import error in conftest.py).",
+    Reason.PASSES_WITHOUT_PATCH: "Judged without any patch, FAIL_TO_PASS tests pass: they are flaky, or depend on what ran before.",
+    Reason.GOLD_NOT_RESOLVED: "Judged as a candidate, the gold patch does not resolve: flaky tests, or judging drops a part of it.",
     Reason.EMPTY_PATCH: "The agent finished without changing a file.",
     Reason.TURN_LIMIT: "The agent used all its turns (policy limit `turns`).",
     Reason.COST_LIMIT: "The agent used its budget (policy limit `dollars`).",

@@ -78,6 +78,10 @@ class Settings:
     ladder: tuple[str, ...]
     """Strategies of installation, in the order in which they are tried, comma-separated."""
     test_timeout: int
+    validation_rounds: int
+    """Rounds of a validation, two runs of the tests each."""
+    wrong_patches: int
+    """Most wrong patches that the tests of an instance are tried with."""
     """Seconds one test run may take."""
     sandbox_memory: int
     """Bytes of memory (and memory+swap) of a sandbox."""
@@ -168,6 +172,8 @@ class Settings:
             image_budget=_number(env, "SWEMILL_IMAGE_BUDGET", 200 << 30),
             ladder=tuple(word.strip() for word in (env.get("SWEMILL_LADDER") or LADDER).split(",") if word.strip()),
             test_timeout=_number(env, "SWEMILL_TEST_TIMEOUT", 600),
+            validation_rounds=_number(env, "SWEMILL_VALIDATION_ROUNDS", 3),
+            wrong_patches=_number(env, "SWEMILL_WRONG_PATCHES", 4, least=0),
             sandbox_memory=_number(env, "SWEMILL_SANDBOX_MEMORY", 4 << 30),
             sandbox_cpus=_cores(env, "SWEMILL_SANDBOX_CPUS", 1.0),
             sandbox_pids=_number(env, "SWEMILL_SANDBOX_PIDS", 512),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import Asset, TriggerRule, get_current_context, task
 
@@ -82,6 +82,11 @@ def more(job: str) -> bool:
 @task(task_id="next_run")
 def next_run(dag_id: str) -> None:
     """Start the DAG again with the same form."""
+    start_run(dag_id, dict(get_current_context()["params"]))
+
+
+def start_run(dag_id: str, form: dict[str, Any], *, note: str | None = None) -> NoReturn:
+    """End the task by starting a run of a DAG with this form; the note is what the UI shows of that run."""
     # What TriggerDagRunOperator raises. Importing that operator takes most of a second in every parse of a DAG file,
     # because it brings Airflow's database models along.
     from airflow.sdk.exceptions import DagRunTriggerException
@@ -90,7 +95,7 @@ def next_run(dag_id: str) -> None:
     raise DagRunTriggerException(
         trigger_dag_id=dag_id,
         dag_run_id=f"manual__{now.isoformat()}",
-        conf=dict(get_current_context()["params"]),
+        conf=form,
         logical_date=now,
         reset_dag_run=False,
         skip_when_already_exists=False,
@@ -99,6 +104,7 @@ def next_run(dag_id: str) -> None:
         failed_states=[],
         poke_interval=60,
         deferrable=False,
+        note=note,
     )
 
 

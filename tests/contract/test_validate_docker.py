@@ -61,8 +61,8 @@ def test_the_lists_of_a_good_instance(engine: SandboxEngine, image: str, reposit
     result = validated(engine, image, repository.instance())
     assert isinstance(result, Validated)
     assert (result.fail_to_pass, result.pass_to_pass) == (FAIL_TO_PASS, PASS_TO_PASS)
-    assert result.after.finished
-    assert "2 passed" in result.after.log_tail
+    assert result.runs[-1].report.finished
+    assert "2 passed" in result.runs[-1].report.log_tail
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_flood_of_output_is_cut_and_does_no_harm(engine: SandboxEngine, image:
     result = validated(engine, image, repository.instance(tests=tests))
     assert isinstance(result, Validated)
     assert result.fail_to_pass == FAIL_TO_PASS
-    assert len(result.after.log_tail) <= 2 * (64 << 10)
+    assert len(result.runs[-1].report.log_tail) <= 2 * (64 << 10)
 
 
 def test_the_oracle_resolves_and_a_wrong_fix_does_not(

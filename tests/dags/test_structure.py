@@ -47,6 +47,7 @@ def test_every_verb_has_its_dag_in_a_file_of_its_name(dags: dict[str, Any]) -> N
         "evaluate",
         "reap",
         "images",
+        "reprocess",
     }
     assert set(NAMES) == verbs
     assert {name: dag.fileloc for name, dag in dags.items()} == {name: str(DAGS / f"{name}.py") for name in verbs}
@@ -96,6 +97,7 @@ def test_schedules_are_what_starts_a_dag(dags: dict[str, Any]) -> None:
         "evaluate": None,
         "reap": timedelta(minutes=10),
         "images": timedelta(days=1),
+        "reprocess": None,
     }
 
 
@@ -122,6 +124,7 @@ def test_every_stage_announces_its_facts(dags: dict[str, Any]) -> None:
         "evaluate": ["swemill://evaluations"],
         "reap": [],
         "images": [],
+        "reprocess": [],
     }
 
 
@@ -190,6 +193,12 @@ def test_a_form_explains_its_fields_and_accepts_its_defaults(dag: Any) -> None:
         ("evaluate", {"policies": [None]}),
         ("images", {"budget": -1}),
         ("images", {"dry_run": "yes"}),
+        ("reprocess", {"stage": "harvest"}),
+        ("reprocess", {"repositories": ["flask"]}),
+        ("reprocess", {"since": "last year"}),
+        ("reprocess", {"strategy": "newest"}),
+        ("reprocess", {"limit": 1001}),
+        ("reprocess", {"dry_run": "yes"}),
     ],
 )
 def test_a_form_rejects_what_it_cannot_mean(dag_id: str, wrong: dict[str, Any], dags: dict[str, Any]) -> None:

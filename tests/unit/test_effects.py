@@ -23,6 +23,11 @@ def test_every_part_counts(part, value):
     assert effect_key(**{**PARTS, part: value}) != effect_key(**PARTS)
 
 
+def test_each_time_that_it_is_done_again_is_another_effect():
+    assert effect_key(**PARTS, again=0) == effect_key(**PARTS)
+    assert len({effect_key(**PARTS, again=times) for times in range(4)}) == 4
+
+
 def test_parts_do_not_run_into_each_other():
     ab = effect_key(subject="ab", stage=Stage.HARVEST, config="c", input_key="")
     assert ab != effect_key(subject="a", stage=Stage.HARVEST, config="bc", input_key="")

@@ -10,7 +10,7 @@ from swemill.reasons import Reason
 from swemill.stages.validate import ValidateConfig, validate
 from swemill.stages.worktree import targets_of
 from swemill.testreports import report_from_json
-from swemill.values import InstanceSpec, Loss, Validated
+from swemill.values import Arm, FlakyTest, InstanceSpec, Loss, Unsteady, Validated
 from tests.unit.local_sandbox import LocalEngine
 from tests.unit.shapes_of_repositories import BASE, FAIL_TO_PASS, FIXED, NEW_TESTS, PASS_TO_PASS, Repository, spec
 
@@ -43,9 +43,70 @@ def test_the_lists_of_a_good_instance(repository: Repository) -> None:
     result = run(repository, repository.instance())
     assert isinstance(result, Validated)
     assert (result.fail_to_pass, result.pass_to_pass) == (FAIL_TO_PASS, PASS_TO_PASS)
-    assert result.before.outcomes["tests/test_calc.py::test_add"] == "failed"
-    assert result.before.finished
-    assert result.after.finished
+    assert [(run.arm, run.round) for run in result.runs] == [(arm, number) for number in (1, 2, 3) for arm in Arm]
+    assert [bool(run.order_seed) for run in result.runs] == [False, False, True, True, False, False]
+    assert result.runs[0].report.outcomes["tests/test_calc.py::test_add"] == "failed"
+    assert all(run.report.finished for run in result.runs)
+    assert result.flaky == ()
+
+
+def counting(place: Path) -> str:
+    """Code of a test module that knows how often it was run, whatever sandbox it is in."""
+    return f"import os\nopen({str(place)!r}, 'a').write('x')\nturn = os.path.getsize({str(place)!r})\n"
+
+
+def test_a_flaky_test_leaves_the_lists_with_its_record(repository: Repository, tmp_path: Path) -> None:
+    # Runs one to six: before and after, three times over.
+    flaky = counting(tmp_path / "count") + "def test_sometimes(): assert turn != 4\n"
+    result = run(repository, repository.instance(tests={"tests/test_calc.py": NEW_TESTS + flaky}))
+    assert isinstance(result, Validated)
+    assert (result.fail_to_pass, result.pass_to_pass) == (FAIL_TO_PASS, PASS_TO_PASS)
+    assert result.flaky == (FlakyTest(test="tests/test_calc.py::test_sometimes", arm=Arm.AFTER, passes=2, runs=3),)
+
+
+def test_an_instance_whose_fail_to_pass_is_flaky_is_lost(repository: Repository, tmp_path: Path) -> None:
+    flaky = (
+        counting(tmp_path / "count")
+        + "def test_mul():\n    from calc import add\n    assert add(1, 1) == 2 and turn != 6\n"
+    )
+    result = lost(
+        run(repository, repository.instance(tests={"tests/test_calc.py": NEW_TESTS + flaky})), Reason.FLAKY_FAIL_TO_PASS
+    )
+    assert isinstance(result, Unsteady)
+    assert result.detail == "not in every one of 3 rounds: tests/test_calc.py::test_mul"
+    assert [(one.test, one.passes, one.runs) for one in result.flaky] == [("tests/test_calc.py::test_mul", 2, 3)]
+    assert set(result.evidence) == {"before.json", "after.json"} | {
+        f"round-{number}-{arm}.json" for number in (2, 3) for arm in Arm
+    }
+
+
+def test_a_later_round_that_ends_badly_is_no_verdict_of_the_first(repository: Repository, tmp_path: Path) -> None:
+    dying = counting(tmp_path / "count") + "if turn == 4: os._exit(3)\n"
+    result = lost(
+        run(repository, repository.instance(tests={"tests/test_calc.py": NEW_TESTS + dying})), Reason.FLAKY_FAIL_TO_PASS
+    )
+    assert result.detail.startswith("round 2 ended otherwise than those before (no_report): with the gold patch: ")
+
+
+def test_what_depends_on_the_order_is_flaky(repository: Repository) -> None:
+    names = [f"test_{letter}" for letter in "abcdefgh"]
+    ordered = "seen = []\n" + "".join(
+        f"def {name}():\n    seen.append({number})\n    assert seen == list(range({number + 1}))\n"
+        for number, name in enumerate(names)
+    )
+    result = run(
+        repository, repository.instance(tests={"tests/test_calc.py": NEW_TESTS, "tests/test_order.py": ordered})
+    )
+    assert isinstance(result, Validated)
+    assert result.fail_to_pass == FAIL_TO_PASS
+    assert {one.arm for one in result.flaky} == set(Arm)
+    assert not set(result.pass_to_pass) & {one.test for one in result.flaky}
+
+
+def test_one_round_is_enough_for_who_wants_it_so(repository: Repository) -> None:
+    result = run(repository, repository.instance(), rounds=1)
+    assert isinstance(result, Validated)
+    assert len(result.runs) == 2
 
 
 @pytest.mark.parametrize(

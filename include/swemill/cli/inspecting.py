@@ -79,6 +79,7 @@ def explain(
     with mill.store.session() as session:
         attempts = report.history(session, instance)
         incidents = report.incidents(session, instance)
+        asked = report.asked_again(session, instance)
     if not attempts and not incidents:
         raise UnknownSubject(f"nothing is known of {instance!r}; `swemill instances` lists what there is")
     if as_json:
@@ -90,6 +91,7 @@ def explain(
                         {"stage": i.stage, "cause": i.cause, "message": i.message, "at": i.at.isoformat()}
                         for i in incidents
                     ],
+                    "asked_again": [{**one._asdict(), "asked_at": one.asked_at.isoformat()} for one in asked],
                 },
                 indent=2,
             )
@@ -97,6 +99,7 @@ def explain(
         return
     told = [(attempt.finished_at, _attempt_text(mill, attempt)) for attempt in attempts]
     told += [(incident.at, _incident_text(incident)) for incident in incidents]
+    told += [(one.asked_at, _asked_text(one)) for one in asked]
     for _, text in sorted(told):
         typer.echo(text)
 
@@ -158,6 +161,15 @@ def _incident_text(incident: Incident) -> str:
     title = typer.style(printable(f"{incident.stage}  {incident.subject}"), bold=True)
     trouble = typer.style("infrastructure trouble, no verdict", fg="yellow")
     return f"\n{title}  {incident.at:%Y-%m-%d %H:%M:%S}\n  {trouble}  {printable(incident.message)}"
+
+
+def _asked_text(asked: report.AskedAgain) -> str:
+    title = typer.style(printable(f"{asked.stage}  {asked.subject}"), bold=True)
+    what = typer.style("to be done again", fg="yellow")
+    why = f": {asked.why}" if asked.why else ""
+    return (
+        f"\n{title}  {asked.asked_at:%Y-%m-%d %H:%M:%S}\n  {what}  {printable(f'asked for by {asked.asked_by}{why}')}"
+    )
 
 
 def _log_tail(mill: Mill, attempt: Attempt) -> str:

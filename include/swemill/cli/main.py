@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from swemill.cli import benching, discovering, harvesting, images, inspecting, machine, working
+from swemill.cli import benching, discovering, harvesting, images, inspecting, machine, reprocessing, working
 from swemill.cli.context import printable
 from swemill.errors import Infrastructure, SwemillError
 
@@ -22,6 +22,7 @@ machine.register(app)
 discovering.register(app)
 harvesting.register(app)
 working.register(app)
+reprocessing.register(app)
 inspecting.register(app)
 images.register(app)
 benching.register(app)

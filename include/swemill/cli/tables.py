@@ -11,6 +11,7 @@ from swemill.cli.context import printable
 from swemill.embedded.doctor import Check
 from swemill.jobs.bench_summary import Summary
 from swemill.jobs.collect_images import ImageLine, in_units
+from swemill.jobs.reprocess_choice import Count
 from swemill.models import ApiBudget
 from swemill.store.report import InstanceLine, LossCount, StageCount
 from swemill.store.repository_report import RepositoryLine
@@ -88,6 +89,16 @@ def print_repositories(lines: Sequence[RepositoryLine]) -> None:
     console = _console()
     console.print(table)
     console.print(f"{len(lines)} {'repository' if len(lines) == 1 else 'repositories'}")
+
+
+def print_losses(counts: Sequence[Count]) -> None:
+    """One row a reason and repository, with the number of losses that are to be done again."""
+    table = Table()
+    for title in ("reason", "repository", "losses"):
+        table.add_column(title, justify="right" if title == "losses" else "left", no_wrap=True)
+    for one in counts:
+        table.add_row(one.reason, escape(printable(one.repository)), str(one.count))
+    _console().print(table)
 
 
 def print_budgets(rows: Sequence[ApiBudget], *, now: datetime) -> None:

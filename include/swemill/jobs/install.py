@@ -12,7 +12,7 @@ from swemill.environment.inference import is_wanted
 from swemill.environment.plans_json import plans_from_json, plans_to_json
 from swemill.errors import ConfigurationError, SandboxUnavailable
 from swemill.jobs.load import instance_spec, repository_record
-from swemill.jobs.perform import Done, Outcome, perform, sandbox_spec
+from swemill.jobs.perform import Done, Outcome, asked, perform, sandbox_spec
 from swemill.models import Environment
 from swemill.reasons import ADVICE, Reason, Stage
 from swemill.stages import install as stage
@@ -37,9 +37,14 @@ def ladder(mill: Mill, names: Sequence[str] = ()) -> tuple[Strategy, ...]:
     return tuple(Strategy(name) for name in dict.fromkeys(chosen))
 
 
+def config_keys(mill: Mill, names: Sequence[str] = ()) -> dict[Strategy, str]:
+    """The configuration of each rung as it is now, as a key. Raises ConfigurationError."""
+    return {strategy: _work(mill, strategy).config_key for strategy in ladder(mill, names)}
+
+
 def pending(mill: Mill, *, strategies: Sequence[str] = ()) -> list[str]:
     """Instances that still have a rung to try and none that works, by id."""
-    keys = {strategy: _work(mill, strategy).config_key for strategy in ladder(mill, strategies)}
+    keys = config_keys(mill, strategies)
     with mill.store.session() as session:
         found = pending_installs(session, list(keys.values()), reuse=keys.get(Strategy.REUSE, ""))
     return [item.subject for item in found]
@@ -59,7 +64,7 @@ def install(mill: Mill, instance_id: str, *, strategies: Sequence[str] = ()) -> 
         neighbours = _neighbours(mill, instance) if strategy in (Strategy.ADAPTIVE, Strategy.REUSE) else []
         if strategy is Strategy.REUSE and not neighbours:
             continue  # no attempt: one may come, and then there is something to try
-        work = _work(mill, strategy, instance=instance, input_key=loaded.instance_effect)
+        work = asked(mill, _work(mill, strategy, instance=instance, input_key=loaded.instance_effect))
         done = perform(mill, work, partial(_try, mill, loaded, instance, strategy, work, neighbours))
         if done.passed:
             break

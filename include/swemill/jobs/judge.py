@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from swemill.errors import UnknownSubject
 from swemill.jobs.install import ensure_image
 from swemill.jobs.load import instance_spec, validation_of
-from swemill.jobs.perform import Done, Outcome, perform, sandbox_spec
+from swemill.jobs.perform import Done, Outcome, asked, perform, sandbox_spec
 from swemill.jobs.rollout import Subject
 from swemill.models import Judgement
 from swemill.reasons import Stage
@@ -14,6 +14,7 @@ from swemill.stages.judge import JudgeConfig
 from swemill.store.facts import Work
 from swemill.store.loading import load_rollout
 from swemill.store.pending import pending_judgements
+from swemill.store.reprocess import as_asked
 from swemill.testreports.reader import report_to_json
 from swemill.values import Verdict
 from swemill.wiring import Mill
@@ -24,12 +25,17 @@ def pending(mill: Mill) -> list[str]:
     return [work.subject for work in waiting(mill)]
 
 
+def config_key(mill: Mill) -> str:
+    """The configuration as it is now, as a key."""
+    return _work(mill, "", input_key="").config_key
+
+
 def waiting(mill: Mill) -> list[Work]:
     """The work that is pending."""
-    key = _work(mill, "", input_key="").config_key
+    key = config_key(mill)
     with mill.store.session() as session:
         items = pending_judgements(session, key)
-    return [_work(mill, item.subject, input_key=item.input_key) for item in items]
+        return as_asked(session, [_work(mill, item.subject, input_key=item.input_key) for item in items])
 
 
 def judge(mill: Mill, subject: str) -> Done:
@@ -46,7 +52,7 @@ def judge(mill: Mill, subject: str) -> Done:
         raise UnknownSubject(f"{subject} was made on an earlier validation of {parsed.instance_id}; roll out again")
     instance = instance_spec(mill, loaded.instance)
     config = _config(mill)
-    work = _work(mill, subject, input_key=found.attempt.effect_key, repository=instance.repository)
+    work = asked(mill, _work(mill, subject, input_key=found.attempt.effect_key, repository=instance.repository))
 
     def do() -> Outcome:
         image = ensure_image(mill, loaded)

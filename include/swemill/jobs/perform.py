@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from swemill.errors import AlreadyClaimed, Infrastructure, RateLimited, StoreUnavailable
 from swemill.reasons import ADVICE, Reason, Stage
 from swemill.store.facts import Ending, Work, insert_attempt, record_incident, recorded
+from swemill.store.reprocess import as_asked
 from swemill.values import Loss, SandboxSpec
 from swemill.wiring import Mill
 
@@ -89,6 +90,15 @@ def perform(mill: Mill, work: Work, do: Callable[[], Outcome]) -> Done:
     if outcome.reason:
         log.info("what to do: %s", ADVICE[outcome.reason])
     return done
+
+
+def asked(mill: Mill, work: Work) -> Work:
+    """The work under the effect key that it has now: another one after each time it was asked to be done again.
+
+    To be called before ``sandbox_spec`` and ``perform``: the container and its claim go by the same key.
+    """
+    with mill.store.session() as session:
+        return as_asked(session, [work])[0]
 
 
 def _recorded(mill: Mill, work: Work) -> Done | None:

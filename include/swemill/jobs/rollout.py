@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 from swemill.errors import UnknownSubject
 from swemill.jobs.install import ensure_image
 from swemill.jobs.load import instance_spec, validation_of
-from swemill.jobs.perform import Done, Outcome, perform, sandbox_spec
+from swemill.jobs.perform import Done, Outcome, asked, perform, sandbox_spec
 from swemill.models import Rollout
 from swemill.reasons import Reason, Stage
 from swemill.stages import rollout as stage
 from swemill.store.facts import Work, put_policy
 from swemill.store.pending import pending_rollouts
+from swemill.store.reprocess import as_asked
 from swemill.values import InstanceSpec, PolicySpec, RolloutResult
 from swemill.wiring import Mill
 
@@ -49,17 +50,22 @@ def pending(mill: Mill, *, policies: list[str] | None = None, attempts: int = 1)
     return [work.subject for work in waiting(mill, policies=policies, attempts=attempts)]
 
 
+def config_key(policy: PolicySpec, number: int) -> str:
+    """The configuration of a policy's ``number``-th rollouts, as a key."""
+    return _work(Subject("", policy.name, number), policy, input_key="").config_key
+
+
 def waiting(mill: Mill, *, policies: list[str] | None = None, attempts: int = 1) -> list[Work]:
     """The work that is pending."""
     found = []
     with mill.store.session() as session:
         for policy in mill.active_policies(policies):
             for number in range(1, attempts + 1):
-                key = _work(mill, Subject("", policy.name, number), policy, input_key="").config_key
+                key = config_key(policy, number)
                 for item in pending_rollouts(session, policy.name, number, key):
                     subject = Subject(item.instance_id, policy.name, number)
-                    found.append(_work(mill, subject, policy, input_key=item.input_key))
-    return found
+                    found.append(_work(subject, policy, input_key=item.input_key))
+        return as_asked(session, found)
 
 
 def rollout(mill: Mill, subject_text: str) -> Done:
@@ -73,7 +79,7 @@ def rollout(mill: Mill, subject_text: str) -> Done:
     with mill.store.session() as session:
         loaded, validation, effect = validation_of(session, subject.instance_id)
     instance = instance_spec(mill, loaded.instance)
-    work = _work(mill, subject, policy, input_key=effect, repository=instance.repository)
+    work = asked(mill, _work(subject, policy, input_key=effect, repository=instance.repository))
 
     def do() -> Outcome:
         image = ensure_image(mill, loaded)
@@ -92,7 +98,7 @@ def rollout(mill: Mill, subject_text: str) -> Done:
     return perform(mill, work, do)
 
 
-def _work(mill: Mill, subject: Subject, policy: PolicySpec, *, input_key: str, repository: str | None = None) -> Work:
+def _work(subject: Subject, policy: PolicySpec, *, input_key: str, repository: str | None = None) -> Work:
     return Work(
         stage=Stage.ROLLOUT,
         subject=str(subject),

@@ -5,9 +5,10 @@ is applied; then every protected file is restored from the base commit, protecte
 our test patch is applied on top. The verdict needs a run that reached its own end: a patch that calls ``os._exit(0)``
 proves nothing, and a test without a result has not passed.
 
-Code under test shares pytest's process, so a patch that goes looking for the report's random path could still forge
-lines. What stands against that here is cheap only: the path is unknown before the run, a second result for a test can
-make it worse but never better, and the exit code must agree with the report's end.
+Code under test shares pytest's process, so a patch that searches its memory for the reporter could still speak through
+it. What stands against that: report lines are sealed, changes of pytest are noticed (``TAMPERED``), a second result for
+a test can make it worse but never better, and the exit code must agree with the report's end. docs/hostile.md tells
+what was tried.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from swemill.stages.worktree import apply, files, layout_of, protection, restore
 from swemill.testreports.runner import run_tests
 from swemill.values import InstanceSpec, SandboxSpec, TestReport, Verdict
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +68,12 @@ def judge(
     engine: SandboxEngine,
     spec: SandboxSpec,
     config: JudgeConfig,
+    empty_ends_it: bool = True,
 ) -> Verdict:
     """Judge ``candidate_patch`` in a fresh sandbox of ``image``; ``spec`` gives its name, limits and claim.
 
-    The verdict's ``patch`` is the one judged: without sections that touch tests or their configuration.
+    The verdict's ``patch`` is the one judged: without sections that touch tests or their configuration. One of which
+    nothing is left is a verdict at once, unless ``empty_ends_it`` is False: then the tests are run all the same.
 
     Raises:
         SandboxUnavailable: the engine, the container or the image is not usable; says nothing about the patch.
@@ -79,34 +82,34 @@ def judge(
     if not fail_to_pass:
         raise ValueError(f"{instance.instance_id} has no FAIL_TO_PASS test; only validated instances can be judged")
     case = _Case(instance=instance, patch=b"", fail_to_pass=fail_to_pass, pass_to_pass=pass_to_pass)
-    if not candidate_patch.strip():
+    if not candidate_patch.strip() and empty_ends_it:
         return case.verdict(Reason.EMPTY_PATCH, "the patch is empty")
     # By names alone, before anything is started: most patches without code end here.
-    rest = _without(case, candidate_patch, protection(instance.test_patch))
+    rest = _without(case, candidate_patch, protection(instance.test_patch), empty_ends_it)
     if isinstance(rest, Verdict):
         return rest
     with engine.start(replace(spec, image=image)) as sandbox:
-        return _judge_in(sandbox, rest, config)
+        return _judge_in(sandbox, rest, config, empty_ends_it)
 
 
-def _without(case: _Case, patch: bytes, protected: Callable[[str], bool]) -> _Case | Verdict:
-    """The case with what is left of ``patch`` without protected files; a verdict when nothing is."""
+def _without(case: _Case, patch: bytes, protected: Callable[[str], bool], empty_ends_it: bool) -> _Case | Verdict:
+    """The case with what is left of ``patch`` without protected files; a verdict when nothing is, or may be."""
     try:
         sanitised = sanitise(patch, protected)
     except BadPatch as problem:
         return case.verdict(Reason.PATCH_DOES_NOT_APPLY, f"the patch is no git diff that may be applied: {problem}")
     case = replace(case, patch=sanitised.patch)
-    if sanitised.patch.strip():
+    if sanitised.patch.strip() or not empty_ends_it:
         return case
     dropped = some(shown(path) for path in sanitised.dropped)
     return case.verdict(Reason.EMPTY_PATCH, f"the patch touches only tests and their configuration: {dropped}")
 
 
-def _judge_in(sandbox: RunningSandbox, named: _Case, config: JudgeConfig) -> Verdict:
+def _judge_in(sandbox: RunningSandbox, named: _Case, config: JudgeConfig, empty_ends_it: bool) -> Verdict:
     instance = named.instance
     layout = layout_of(sandbox, instance.base_commit)
     protected = protection(instance.test_patch, layout)
-    case = _without(named, named.patch, protected)
+    case = _without(named, named.patch, protected, empty_ends_it)
     if isinstance(case, Verdict):
         return case
     restore(sandbox, instance.base_commit, protected)

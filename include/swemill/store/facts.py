@@ -31,6 +31,8 @@ class Work:
     input_key: str
     instance_id: str | None = None
     repository: str | None = None
+    again: int = 0
+    """How often it was asked to be done again (``store.reprocess.as_asked``)."""
 
     @property
     def config_key(self) -> str:
@@ -40,7 +42,13 @@ class Work:
     @property
     def effect_key(self) -> str:
         """The attempt's natural key."""
-        return effect_key(subject=self.subject, stage=self.stage, config=self.config_key, input_key=self.input_key)
+        return effect_key(
+            subject=self.subject,
+            stage=self.stage,
+            config=self.config_key,
+            input_key=self.input_key,
+            again=self.again,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

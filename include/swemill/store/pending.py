@@ -1,13 +1,16 @@
-"""Finding work. "Pending" is always an anti-join: subjects of the ``chain`` without an attempt of this effect."""
+"""Finding work. "Pending" is always an anti-join: subjects of the ``chain`` without an attempt of this effect.
+
+An attempt that somebody asked to be made again (``store.reprocess``) does not count as one.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
-from swemill.models import Attempt, Environment, Instance, Rollout
+from swemill.models import Attempt, Environment, Instance, ReprocessRequest, Rollout
 from swemill.reasons import Stage
 from swemill.store.chain import newest_environments, newest_instances, newest_validations
 
@@ -32,6 +35,7 @@ def pending_installs(session: Session, ladder: Sequence[str], *, reuse: str = ""
         tried.subject == newest.c.instance_id,
         tried.input_key == newest.c.effect,
         tried.config_key.in_(ladder),
+        _counts(tried),
     )
     attempts = select(func.count()).select_from(tried).where(same).correlate(newest).scalar_subquery()
     mine, other = aliased(Instance), aliased(Instance)
@@ -77,21 +81,28 @@ def pending_rollouts(session: Session, policy_name: str, number: int, config_key
 
 def pending_judgements(session: Session, config_key: str) -> list[Pending]:
     """Rollouts with a patch that have no judgement of this configuration, the newest of each subject."""
+    newest = newest_rollouts().subquery()
+    rows = session.execute(
+        select(newest.c.subject, newest.c.instance_id, newest.c.effect)
+        .where(newest.c.passed, _untried(Stage.JUDGE, newest.c.subject, newest.c.effect, config_key))
+        .order_by(newest.c.subject)
+    )
+    return [Pending(*row) for row in rows]
+
+
+def newest_rollouts() -> Select[str, str, str, bool]:
+    """The newest rollout of each subject on its instance's newest validation.
+
+    As (subject, instance_id, effect, passed); one that passed has a patch to judge.
+    """
     validations = newest_validations().subquery()
-    newest = (
-        select(Attempt.subject, Rollout.instance_id, Attempt.effect_key, Attempt.passed)
+    return (
+        select(Attempt.subject, Rollout.instance_id, Attempt.effect_key.label("effect"), Attempt.passed)
         .join(Rollout, Rollout.attempt_id == Attempt.id)
         .join(validations, validations.c.row_id == Rollout.validation_id)
         .ext(distinct_on(Attempt.subject))
         .order_by(Attempt.subject, Rollout.id.desc())
-        .subquery()
     )
-    rows = session.execute(
-        select(newest.c.subject, newest.c.instance_id, newest.c.effect_key)
-        .where(newest.c.passed, _untried(Stage.JUDGE, newest.c.subject, newest.c.effect_key, config_key))
-        .order_by(newest.c.subject)
-    )
-    return [Pending(*row) for row in rows]
 
 
 def _untried(
@@ -104,5 +115,11 @@ def _untried(
             tried.subject == subject,
             tried.input_key == input_key,
             tried.config_key == config_key,
+            _counts(tried),
         )
     )
+
+
+def _counts(tried: type[Attempt]) -> ColumnElement[bool]:
+    """Whether nobody asked that this attempt be made again."""
+    return not_(exists().where(ReprocessRequest.attempt_id == tried.id))

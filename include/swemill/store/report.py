@@ -1,6 +1,7 @@
 """Counting and explaining: the funnel, the list of instances, the history of one."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
@@ -15,6 +16,7 @@ from swemill.models import (
     Judgement,
     Release,
     ReleaseItem,
+    ReprocessRequest,
     Rollout,
     TrainingRun,
     Validation,
@@ -179,6 +181,36 @@ def incidents(session: Session, instance_id: str) -> list[Incident]:
     """Infrastructure failures seen while working on an instance, oldest first."""
     about = or_(Incident.subject == instance_id, Incident.subject.startswith(f"{instance_id}@", autoescape=True))
     return list(session.scalars(select(Incident).where(about).order_by(Incident.id)))
+
+
+class AskedAgain(NamedTuple):
+    """Somebody asked that a lost attempt be made again."""
+
+    stage: str
+    subject: str
+    reason: str | None
+    """Of the loss."""
+    asked_at: datetime
+    asked_by: str
+    why: str
+
+
+def asked_again(session: Session, instance_id: str) -> list[AskedAgain]:
+    """What somebody asked to be done again of an instance and its rollouts, oldest first."""
+    rows = session.execute(
+        select(
+            Attempt.stage,
+            Attempt.subject,
+            Attempt.reason,
+            ReprocessRequest.asked_at,
+            ReprocessRequest.asked_by,
+            ReprocessRequest.why,
+        )
+        .join(ReprocessRequest, ReprocessRequest.attempt_id == Attempt.id)
+        .where(_about(instance_id))
+        .order_by(ReprocessRequest.id)
+    )
+    return [AskedAgain(*row) for row in rows]
 
 
 def _about(instance_id: str) -> ColumnElement[bool]:

@@ -4,23 +4,31 @@ This file is copied into sandboxes and started there as a script (``python repor
 whatever Python and pytest a repository needs. Hence: standard library only, Python 3.6 syntax, hooks that pytest has
 had from 3.0 to 9, and no import from swemill.
 
-Each event is one JSON line, written with one ``write`` to a file opened for that line alone: a hang, a crash,
+Each event is one sealed JSON line, written by ``event_lines`` with one ``write``: a hang, a crash,
 ``os._exit``, or a test that closes all file descriptors costs at most the line that was never written. Events
 (key ``e``): ``start`` and ``phase`` and ``finish`` of a test, ``collect`` (a module that failed or skipped at
-collection), ``collected`` (count), ``stop`` (stopped on purpose), ``end`` (pytest returned; its exit status).
+collection), ``collected`` (count), ``stop`` (stopped on purpose), ``tampered`` (``pytest_guard`` found something),
+``end`` (pytest returned; its exit status).
 
 It is a script and no ``-p`` plugin because ``python -m pytest`` would import a ``pytest.py`` that a patch put into the
-work folder. It reads two variables and removes them, so that code under test does not inherit them:
-``SWEMILL_REPORT`` (path to write) and ``SWEMILL_UNTIL_FIRST_PASS``.
+work folder. It reads three variables and removes them, so that code under test does not inherit them:
+``SWEMILL_REPORT`` (path to write), ``SWEMILL_UNTIL_FIRST_PASS`` and ``SWEMILL_ORDER`` (what to shuffle the tests by).
 """
 
+import hashlib
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swemill.testreports.event_lines import line_writer, read_key
+    from swemill.testreports.pytest_guard import Guard
+else:
+    from event_lines import line_writer, read_key
+    from pytest_guard import Guard
 
 if __name__ == "__main__":
     # The script's own folder; the work folder takes its place, as under `python -m pytest`, once pytest is imported.
@@ -48,31 +56,17 @@ _FOREIGN_OPTIONS = {
 class Reporter:
     """The plugin: one instance a pytest session."""
 
-    def __init__(self, path: str, until_first_pass: bool) -> None:
-        self._path = path
+    def __init__(self, write_line: Any, until_first_pass: bool, order_seed: str = "") -> None:
+        self._write_line = write_line
+        self._order_seed = order_seed
         self._until_first_pass = until_first_pass
         self._phases = {}  # type: dict[str, list[Any]]
-        self._pid = os.getpid()
-        # Bound now: tests replace functions of os and json (pyfakefs, mocks) while events are written.
-        self._open, self._write, self._close, self._getpid = os.open, os.write, os.close, os.getpid
-        self._flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._dumps = json.dumps
+        self._raised, self._unasked = set(), set()  # type: set[tuple[str, str]], set[tuple[str, str]]
+        self.guard = Guard(lambda what: self.emit("tampered", what=what))
 
     def emit(self, event: str, **fields: Any) -> None:
-        """Write one event. Forked children of a test are not the session and write nothing."""
-        if self._getpid() != self._pid:
-            return
-        line = self._dumps(dict(fields, e=event)).encode("ascii") + b"\n"
-        try:
-            handle = self._open(self._path, self._flags, 0o600)
-            try:
-                self._write(handle, line)
-            finally:
-                self._close(handle)
-        except OSError:
-            # No room or no descriptor left, by the tests' doing. The test stays without a result, which is never a
-            # pass; raising here would blame the next test for it.
-            return
+        """Write one event."""
+        self._write_line(dict(fields, e=event))
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
@@ -90,9 +84,10 @@ class Reporter:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> "Iterator[None]":
-        """Switch coverage off: its plugin reads its options here."""
+        """Switch coverage off: its plugin reads its options here. Plugins are loaded, no conftest.py is."""
         if importlib.util.find_spec("pytest_cov") is not None:
             early_config.known_args_namespace.no_cov = True
+        self.guard.plugins_are_loaded(early_config)
         yield
 
     @pytest.hookimpl(hookwrapper=True)
@@ -106,14 +101,27 @@ class Reporter:
 
     # --- collection --------------------------------------------------------------------------------------------------
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_collection(self) -> "Iterator[None]":
+        """From here on code under test is imported."""
+        self.guard.collection_begins()
+        yield
+
     def pytest_collectreport(self, report: Any) -> None:
         """A file that cannot be collected, or skips itself as a whole."""
         if report.nodeid and report.outcome in ("failed", "skipped"):
             outcome = "error" if report.outcome == "failed" else "skipped"
             self.emit("collect", id=_spelled(report.nodeid), outcome=outcome)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: Any) -> None:
+        """Shuffle files, classes within a file and tests within a class, so that what they share is made once."""
+        if self._order_seed:
+            items.sort(key=lambda item: [_mixed(self._order_seed, part) for part in _places(item.nodeid)])
+
     def pytest_collection_finish(self, session: Any) -> None:
         """How many tests will run."""
+        self.guard.collection_ends(session.items)
         self.emit("collected", n=len(session.items))
 
     # --- tests -------------------------------------------------------------------------------------------------------
@@ -124,7 +132,11 @@ class Reporter:
         nodeid = item.nodeid
         self._phases[nodeid] = []
         self.emit("start", id=_spelled(nodeid))
+        self.guard.test_begins(item)
         result = yield
+        self.guard.look()
+        self._raised.clear()
+        self._unasked.clear()
         phases = self._phases.pop(nodeid, [])
         if getattr(result, "excinfo", None) is not None:
             return  # interrupted: the test has no outcome of its own
@@ -136,10 +148,27 @@ class Reporter:
             self.emit("stop", why="first pass")
             item.session.shouldstop = "a first test passed"
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> "Iterator[None]":
+        """See the exceptions themselves, whatever is made of them."""
+        raised = call.excinfo
+        yield
+        raised = raised or call.excinfo
+        phase = (item.nodeid, str(call.when))
+        self._raised.discard(phase)  # of an attempt before this one
+        self._unasked.discard(phase)
+        if raised is not None:
+            self._raised.add(phase)
+            if not self.guard.expects_failure(item, raised):
+                self._unasked.add(phase)
+
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Outcome of one phase (setup, call, teardown) of a test."""
+        """Outcome of one phase (setup, call, teardown) of a test. An exception is never a pass."""
         outcome = str(report.outcome)
-        if hasattr(report, "wasxfail"):
+        phase = (report.nodeid, str(report.when))
+        if outcome == "passed" and phase in self._raised:
+            outcome = "failed"
+        elif hasattr(report, "wasxfail") and phase not in self._unasked:
             outcome = {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
         seconds = float(getattr(report, "duration", 0.0) or 0.0)
         self.emit("phase", id=_spelled(report.nodeid), when=str(report.when), outcome=outcome, seconds=seconds)
@@ -148,6 +177,16 @@ class Reporter:
             del phases[:]
         else:
             phases.append((str(report.when), outcome, seconds))
+
+
+def _places(nodeid: str) -> "list[str]":
+    """File, class (or the file again) and test, each with what is above it."""
+    test = nodeid.partition("[")[0]
+    return [nodeid.partition("::")[0], test.rpartition("::")[0], nodeid]
+
+
+def _mixed(seed: str, part: str) -> str:
+    return hashlib.sha256((seed + "\0" + part).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _spelled(nodeid: str) -> str:
@@ -175,10 +214,12 @@ def _final(phases: Any) -> Any:
 def main() -> int:
     """Run pytest with this process's arguments and report; the exit status is pytest's."""
     path = os.environ.pop("SWEMILL_REPORT")
-    reporter = Reporter(path, bool(os.environ.pop("SWEMILL_UNTIL_FIRST_PASS", "")))
+    until_first_pass = bool(os.environ.pop("SWEMILL_UNTIL_FIRST_PASS", ""))
+    reporter = Reporter(line_writer(path, read_key()), until_first_pass, os.environ.pop("SWEMILL_ORDER", ""))
     sys.path.insert(0, str(Path.cwd()))
     sys.argv[0] = "pytest"
     status = int(pytest.main(sys.argv[1:], plugins=[reporter]))
+    reporter.guard.look(thoroughly=True)
     reporter.emit("end", status=status)
     return status
 

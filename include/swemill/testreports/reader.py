@@ -9,7 +9,9 @@ running all tests and equals the process's exit code.
 """
 
 import hashlib
+import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -49,7 +51,7 @@ def read_report(
     outcomes: dict[str, TestOutcome] = {}
     started: dict[str, None] = {}
     ends: set[int] = set()
-    collected, stopped = 0, False
+    collected, stopped, tampered = 0, False, ""
     for event in _events(data):
         kind, test = event.get("e"), _clean_id(event.get("id"))
         if kind == "start" and test:
@@ -62,11 +64,13 @@ def read_report(
             collected = event["n"]
         elif kind == "stop":
             stopped = True
+        elif kind == "tampered":
+            tampered = tampered or _clean_id(event.get("what")) or "something"
         elif kind == "end" and _is_count(event.get("status")):
             ends.add(event["status"])
     killed = timed_out or out_of_memory
     whole = ends == {exit_code} and (exit_code in _COMPLETE or (stopped and exit_code == 2))
-    finished = whole and not killed and not started
+    finished = whole and not killed and not started and not tampered
     return TestReport(
         outcomes=outcomes,
         collected=collected,
@@ -77,7 +81,19 @@ def read_report(
         out_of_memory=out_of_memory,
         log_tail=log_tail,
         seconds=seconds,
+        tampered=tampered,
     )
+
+
+def unsealed(data: bytes, key: bytes) -> bytes:
+    """The lines of ``data`` that the reporter with this key wrote (``event_lines``), without their seals."""
+    lines = []
+    for line in data.split(b"\n"):
+        seal, _, event = line.partition(b" ")
+        right = hashlib.blake2b(event, key=key, digest_size=16).hexdigest().encode()
+        if hmac.compare_digest(seal, right):
+            lines.append(event)
+    return b"\n".join(lines)
 
 
 def report_to_json(report: TestReport) -> bytes:
@@ -93,6 +109,7 @@ def report_to_json(report: TestReport) -> bytes:
             "out_of_memory": report.out_of_memory,
             "log_tail": report.log_tail,
             "seconds": report.seconds,
+            "tampered": report.tampered,
         }
     )
 
@@ -105,8 +122,19 @@ def report_from_json(data: bytes) -> TestReport:
 
 
 def clean_text(data: bytes, *, limit: int = 64 << 10) -> str:
-    """The last ``limit`` bytes of a log as text that any database takes: no NUL, no broken UTF-8."""
-    return data[-limit:].decode("utf-8", "replace").replace("\x00", "\\0")
+    """The last ``limit`` bytes of a log as text that any database takes and any terminal may show.
+
+    No NUL, no broken UTF-8; control characters, and those that turn the direction of text, are spelled out: a log is
+    read raw by people, and an escape sequence could rewrite what they see, or speak for them.
+    """
+    return _visible(data[-limit:].decode("utf-8", "replace").replace("\r\n", "\n").replace("\x00", "\\0"))
+
+
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _visible(text: str) -> str:
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def _events(data: bytes) -> Iterator[Mapping[str, Any]]:
@@ -140,7 +168,7 @@ def _is_count(value: Any) -> bool:
 def _clean_id(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
-    text = value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    text = _visible(value.encode("utf-8", "backslashreplace").decode())
     if len(text) <= MAX_ID:
         return text
     return f"{text[:MAX_ID]}~{hashlib.sha256(text.encode()).hexdigest()[:16]}"

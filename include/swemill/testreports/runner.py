@@ -11,23 +11,30 @@ changes which results there are rather than what they mean:
 Options of pytest-cov and xdist in ``addopts`` are accepted where those plugins are missing. When pytest refuses its
 command line for another reason before any test is collected (exit status 4: options of other missing plugins, a
 ``minversion``), it runs once more without ``addopts``, ``minversion`` and ``required_plugins``; the log says so.
+
+Suites of unittest, of nose and of Django's own runner have reporters of their own. Where nose, or a script that runs
+Django's tests, is not there, pytest runs the suite, and the log says so: that depends on the image alone, so that every
+run of an instance has the same runner and with it the same ids.
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from time import monotonic
 
 from swemill.errors import SandboxUnavailable
 from swemill.ports import RunningSandbox
-from swemill.testreports.reader import clean_text, read_report
-from swemill.values import ExecResult, TestReport
+from swemill.testreports.reader import clean_text, read_report, unsealed
+from swemill.values import ExecResult, TestReport, TestRunner
 
 LOG_LIMIT = 64 << 10
 """Bytes of the run's output that are kept: its end."""
 USAGE_ERROR = 4
-"""pytest's exit status for a command line or configuration that it refuses, or a conftest.py that fails to import."""
+"""pytest's exit status for a command line or configuration that it refuses, or a conftest.py that fails to import.
+
+The other reporters end with it where their runner cannot be: no nose that works, no script that runs Django's tests.
+"""
 
 _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -45,59 +52,114 @@ _CLEANING = 60.0
 _WITHOUT_OPTIONS = ("-o", "addopts=", "-o", "minversion=", "-o", "required_plugins=")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How one runner is started: the scripts to put beside each other, the first of them with these words."""
+
+    scripts: tuple[str, ...]
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What to run, whatever the runner."""
+
+    test_files: tuple[str, ...]
+    until_first_pass: bool
+    order_seed: str
+
+
+_PYTEST = _Way(
+    scripts=("pytest_reporter.py", "event_lines.py", "pytest_guard.py", "tamper_watch.py"),
+    words=(
+        *("--continue-on-collection-errors", "--maxfail=0", "--rootdir=.", "--color=no", "--tb=short"),
+        *("-p", "no:randomly", "-o", "cache_dir={folder}/cache"),
+    ),
+)
+_UNITTEST = _Way(scripts=("unittest_reporter.py", "unittest_loading.py", "event_lines.py"))
+_WAYS: Mapping[TestRunner, _Way] = {
+    TestRunner.PYTEST: _PYTEST,
+    TestRunner.UNITTEST: _UNITTEST,
+    TestRunner.NOSE: _Way(scripts=("nose_reporter.py", *_UNITTEST.scripts)),
+    TestRunner.DJANGO: replace(_UNITTEST, words=("--django",)),
+}
+
+
 def run_tests(
     sandbox: RunningSandbox,
     *,
     test_files: Sequence[str],
     timeout: float,
     until_first_pass: bool = False,
+    order_seed: str = "",
+    runner: TestRunner = TestRunner.PYTEST,
 ) -> TestReport:
-    """Run pytest on ``test_files`` (paths in the work folder; none: the whole suite) for at most ``timeout`` seconds.
+    """Run the tests of ``test_files`` (paths in the work folder; none: all) for at most ``timeout`` seconds.
 
-    ``until_first_pass`` ends the run at the first test that passes. The report's ``log_tail`` holds the output's end.
+    ``until_first_pass`` ends the run at the first test that passes. ``order_seed``, where it is not empty, shuffles
+    the tests, the same way for the same seed; nose makes its tests as it goes and keeps its order. ``runner`` is what
+    the suite was written for. The report's ``log_tail`` holds the output's end.
 
     Raises:
         SandboxUnavailable: the engine or the container is gone.
     """
     started = monotonic()
-    report = _attempt(sandbox, test_files=test_files, timeout=timeout, until_first_pass=until_first_pass, options=())
-    refused = report.exit_code == USAGE_ERROR and not report.outcomes and not report.collected
+    asked = _Asked(test_files=tuple(test_files), until_first_pass=until_first_pass, order_seed=order_seed)
+    way = _WAYS[runner]
+    report = _attempt(sandbox, way, asked, timeout=timeout)
     left = timeout - (monotonic() - started)
-    if not refused or left < 1:
+    if not _refused(report) or left < 1:
         return report
-    again = _attempt(
-        sandbox, test_files=test_files, timeout=left, until_first_pass=until_first_pass, options=_WITHOUT_OPTIONS
+    if way is _PYTEST:
+        return _without_options(sandbox, asked, report, timeout=left)
+    again = run_tests(
+        sandbox,
+        test_files=test_files,
+        timeout=left,
+        until_first_pass=until_first_pass,
+        order_seed=order_seed,
     )
+    return _after(f"{runner} cannot run here, and pytest ran instead. Its words:", report, "--- pytest ---", again)
+
+
+def _without_options(sandbox: RunningSandbox, asked: _Asked, report: TestReport, *, timeout: float) -> TestReport:
+    way = replace(_PYTEST, words=(*_PYTEST.words, *_WITHOUT_OPTIONS))
+    again = _attempt(sandbox, way, asked, timeout=timeout)
     if again.exit_code == USAGE_ERROR:
         return report  # not a matter of options: the first log tells it as the repository sees it
-    note = b"pytest refused the repository's options and ran without them. Its words:\n"
-    log = note + report.log_tail[-2048:].encode() + b"\n--- without addopts ---\n" + again.log_tail.encode()
+    note = "pytest refused the repository's options and ran without them. Its words:"
+    return _after(note, report, "--- without addopts ---", again)
+
+
+def _refused(report: TestReport) -> bool:
+    return report.exit_code == USAGE_ERROR and not report.outcomes and not report.collected
+
+
+def _after(note: str, report: TestReport, line: str, again: TestReport) -> TestReport:
+    log = f"{note}\n{report.log_tail[-2048:]}\n{line}\n{again.log_tail}".encode()
     return replace(again, log_tail=clean_text(log, limit=LOG_LIMIT + 4096))
 
 
-def _attempt(
-    sandbox: RunningSandbox,
-    *,
-    test_files: Sequence[str],
-    timeout: float,
-    until_first_pass: bool,
-    options: Sequence[str],
-) -> TestReport:
+def _attempt(sandbox: RunningSandbox, way: _Way, asked: _Asked, *, timeout: float) -> TestReport:
     # Random, so that no patch can know where to put a forged report.
     folder = f"/tmp/swemill-{secrets.token_hex(8)}"
-    script, place = f"{folder}/{secrets.token_hex(8)}.py", f"{folder}/{secrets.token_hex(8)}.jsonl"
-    sandbox.write({script: resources.files("swemill.testreports").joinpath("pytest_reporter.py").read_bytes()})
+    place = f"{folder}/{secrets.token_hex(8)}.jsonl"
+    source = resources.files("swemill.testreports")
+    sandbox.write({f"{folder}/{name}": source.joinpath(name).read_bytes() for name in way.scripts})
     command = [
-        *("python", script, "--continue-on-collection-errors", "--maxfail=0", "--rootdir=.", "--color=no"),
-        *("--tb=short", "-p", "no:randomly", "-o", f"cache_dir={folder}/cache"),
-        *options,
-        *(path if not path.startswith("-") else f"./{path}" for path in test_files),
+        *("python", f"{folder}/{way.scripts[0]}"),
+        *(word.format(folder=folder) for word in way.words),
+        *(path if not path.startswith("-") else f"./{path}" for path in asked.test_files),
     ]
     env = {**_ENVIRONMENT, "SWEMILL_REPORT": place}
-    if until_first_pass:
+    if asked.order_seed:
+        env["SWEMILL_ORDER"] = asked.order_seed
+    if asked.until_first_pass:
         env["SWEMILL_UNTIL_FIRST_PASS"] = "1"
-    result = sandbox.run(command, timeout=timeout, env=env, output_limit=LOG_LIMIT)
-    data = _report_bytes(sandbox, place, result)
+    # By standard input, where nobody can read it a second time: a line without its seal is none.
+    key = secrets.token_hex(16).encode()
+    result = sandbox.run(command, timeout=timeout, env=env, stdin=key, output_limit=LOG_LIMIT)
+    data = unsealed(_report_bytes(sandbox, place, result), key)
     sandbox.run(["rm", "-rf", folder], timeout=_CLEANING)  # the next run meets nothing of this one
     return read_report(
         data,

@@ -42,10 +42,11 @@ from swemill.values.rollouts import AgentResult, ModelEndpoint, PolicySpec, Roll
 from swemill.values.sandbox import ExecResult, Limits, SandboxSpec
 from swemill.values.tests import TestOutcome, TestReport
 from swemill.values.training import JobState, JobStatus, TrainingJob
-from swemill.values.verdicts import Loss, Validated, Verdict
+from swemill.values.verdicts import Arm, FlakyTest, Loss, TestRun, Unsteady, Validated, Verdict
 
 __all__ = [
     "AgentResult",
+    "Arm",
     "BaseImage",
     "BaseInference",
     "BuildEnd",
@@ -58,6 +59,7 @@ __all__ = [
     "Drop",
     "ExecResult",
     "Failure",
+    "FlakyTest",
     "ImageLevel",
     "ImagePlans",
     "Inference",
@@ -88,10 +90,12 @@ __all__ = [
     "Submodule",
     "TestOutcome",
     "TestReport",
+    "TestRun",
     "TestRunner",
     "Touched",
     "TrainingJob",
     "Try",
+    "Unsteady",
     "Validated",
     "Verdict",
     "Window",

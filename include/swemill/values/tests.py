@@ -34,6 +34,8 @@ class TestReport:
     out_of_memory: bool = False
     log_tail: str = ""
     seconds: float = 0.0
+    tampered: str = ""
+    """What code under test changed of the test framework, as far as that was noticed; no result then counts."""
 
     __test__ = False
 

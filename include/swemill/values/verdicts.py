@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from swemill.reasons import Reason
 from swemill.values.tests import TestReport
@@ -19,14 +20,54 @@ class Loss:
     """Named blobs worth keeping (reports, logs, a Dockerfile)."""
 
 
+class Arm(StrEnum):
+    """Which code was tested: with the test patch alone, or with the gold patch as well."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestRun:
+    """One run of an instance's tests."""
+
+    arm: Arm
+    round: int
+    """From 1; each round has a sandbox of its own."""
+    order_seed: str
+    """What the tests were shuffled by; empty: they ran in the suite's own order."""
+    report: TestReport
+
+    __test__ = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlakyTest:
+    """A test that passes in some runs of the same code, and not in others."""
+
+    test: str
+    arm: Arm
+    passes: int
+    runs: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Validated:
-    """Execution validation succeeded: the lists and both reports."""
+    """Execution validation succeeded in every round: the lists, and what they rest on."""
 
     fail_to_pass: tuple[str, ...]
     pass_to_pass: tuple[str, ...]
-    before: TestReport
-    after: TestReport
+    runs: tuple[TestRun, ...]
+    flaky: tuple[FlakyTest, ...] = ()
+    """In neither list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsteady(Loss):
+    """Lost because its rounds do not agree on what the gold patch turns green."""
+
+    runs: tuple[TestRun, ...]
+    flaky: tuple[FlakyTest, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
