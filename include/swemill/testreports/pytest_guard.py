@@ -28,6 +28,7 @@ pytest changes some of the rest itself (``_pytest.legacypath``).
 """
 _EXPECTED = (b"xfail", b"expectedfailure", b"expected_failure")
 _MOST_READ = 8 << 20
+_OF_PYTEST = frozenset({"_pytest", "pluggy"})
 
 
 class Guard:
@@ -137,8 +138,8 @@ def _function_of(item: Any) -> Any:
 def _is_called_by_tests(item: Any, excinfo: Any) -> bool:
     """``pytest.xfail`` was called by a file of tests, not by what they test."""
     places = [str(entry.path) for entry in excinfo.traceback]
-    outside = [place for place in places if "_pytest" not in Path(place).parts]
-    if not outside:  # unittest's expectedFailure: pytest itself calls it
+    outside = [place for place in places if not _OF_PYTEST.intersection(Path(place).parts)]
+    if not outside:  # unittest's expectedFailure, or xfail(run=False): pytest itself calls it
         return True
     return outside[-1] == str(getattr(item, "fspath", "")) or _is_test(outside[-1])
 
