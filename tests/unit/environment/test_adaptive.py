@@ -166,6 +166,18 @@ def test_the_suite_is_what_the_repositorys_own_command_names(tmp_path: Path, nam
     assert probed.report.passing() == {"tests/test_calc.py::test_add"}
 
 
+def test_the_usual_folder_tells_why_nothing_is_collected(tmp_path: Path) -> None:
+    files = {
+        "tests/conftest.py": "import of_the_tests\n",
+        "tests/test_a.py": "def test_a(): pass\n",
+        "examples/tests/conftest.py": "import of_an_example\n",
+        "examples/tests/test_b.py": "def test_b(): pass\n",
+    }
+    probed = probed_with(tmp_path, files)
+    assert probed.loss is not None
+    assert "of_the_tests" in probed.loss.log
+
+
 def test_files_that_pytest_does_not_take_for_tests_are_tests_by_their_names(tmp_path: Path) -> None:
     paths = ("src/calc.py", "tests/calc_tests.py", "tests/__init__.py", "tests/data/latest.py", "calc/tests/tests.py")
     assert called_tests(paths) == ("calc/tests/tests.py", "tests/calc_tests.py")
