@@ -1,9 +1,10 @@
 """
 ### Validate: does the gold patch turn tests green?
 
-One hardened container an instance (no network, no capabilities, read-only root): the tests of the test patch run
-before and after the gold patch. Per-test results give FAIL_TO_PASS and PASS_TO_PASS; an instance without a
-FAIL_TO_PASS test, or whose run hangs, crashes or outgrows its memory, is lost with its reason.
+In hardened containers (no network, no capabilities, read-only root) the tests of the test patch run before and after
+the gold patch, in several rounds, and then with no patch, the gold patch and wrong ones. Per-test results give
+FAIL_TO_PASS and PASS_TO_PASS; an instance without a FAIL_TO_PASS test, with a flaky one, or whose run hangs, crashes or
+outgrows its memory, is lost with its reason.
 
 Started by new environments. Each mapped task is one instance: clear a failed one to run it again.
 """

@@ -61,7 +61,7 @@ def install(mill: Mill, instance_id: str, *, strategies: Sequence[str] = ()) -> 
     instance = instance_spec(mill, loaded.instance)
     done = Done(subject=instance_id, passed=False, reason=Reason.NO_NEIGHBOUR.value, detail=ADVICE[Reason.NO_NEIGHBOUR])
     for strategy in ladder(mill, strategies):
-        neighbours = _neighbours(mill, instance) if strategy in (Strategy.ADAPTIVE, Strategy.REUSE) else []
+        neighbours = _neighbours(mill, instance) if strategy is Strategy.REUSE else []
         if strategy is Strategy.REUSE and not neighbours:
             continue  # no attempt: one may come, and then there is something to try
         work = asked(mill, _work(mill, strategy, instance=instance, input_key=loaded.instance_effect))
@@ -125,7 +125,7 @@ def _try(
         gate=mill.leak_gate,
     )
     if strategy is Strategy.ADAPTIVE:
-        result = adaptive(shop, neighbours)
+        result = adaptive(shop, _neighbours(mill, instance))
     elif strategy is Strategy.AGENT:
         result = propose(shop, mill.proposer, failures=_failures(mill, instance.instance_id))
     elif strategy is Strategy.REUSE:

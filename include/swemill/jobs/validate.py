@@ -55,8 +55,7 @@ def validate(mill: Mill, instance_id: str) -> Done:
         image = ensure_image(mill, loaded)
         spec = sandbox_spec(mill, work, image, wall_clock=2 * mill.settings.test_timeout + 300)
         result = stage.validate(instance, image, engine=mill.engine, spec=spec, config=_config(mill))
-        runs = result.runs if isinstance(result, Validated | Unsteady) else ()
-        flaky = result.flaky if isinstance(result, Validated | Unsteady) else ()
+        runs, flaky = (result.runs, result.flaky) if isinstance(result, Validated | Unsteady) else ((), ())
         if isinstance(result, Loss):
             outcome = Outcome.of_loss(result)
         else:

@@ -8,6 +8,7 @@ differ in what they build; this module holds what is common to all, and the base
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from swemill.environment.dated import dated
 from swemill.environment.image_plans import SNAPSHOT, one_step
@@ -81,6 +82,24 @@ class Workshop:
     gate: Callable[[RunningSandbox, str, float], Sequence[Leak]] = check
     """Tells what an image holds that came after the base commit."""
 
+    @cached_property
+    def suites(self) -> "Suites":
+        """What a probe runs; read once, because an installation probes many times."""
+        tree = self.tree()
+        named, called = infer(tree).test_paths, called_tests(tree.paths)
+        usual = tuple(name for name in ("tests", "test") if any(path.startswith(f"{name}/") for path in tree.paths))
+        return Suites(
+            in_order=(*([named] if named else []), (), *(part for part in (usual, called) if part)), usual=usual
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suites:
+    """Where a commit's tests may be, as paths for pytest; none: all that it finds."""
+
+    in_order: tuple[tuple[str, ...], ...]
+    usual: tuple[str, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Probed:
@@ -144,34 +163,28 @@ def probe(shop: Workshop, image: str) -> Probed:
     that ends before anything is collected (a demo's ``conftest.py`` takes all with it), the usual folder; and then the
     files that are called tests in another way (``arrow_tests.py``), as nose would take them.
     """
-    tree = shop.tree()
-    named, called = infer(tree).test_paths, called_tests(tree.paths)
-    folders = tuple(name for name in ("tests", "test") if any(path.startswith(f"{name}/") for path in tree.paths))
-    suites = [*([named] if named else []), (), *([folders] if folders else []), *([called] if called else [])]
     with shop.engine.start(replace(shop.spec, image=image)) as sandbox:
         if found := shop.gate(sandbox, shop.instance.base_commit, GATE_TIMEOUT):
             return Probed(loss=leak_loss(found), report=_NOTHING_RUN, lock="")
         lock = (sandbox.read("/opt/lock.txt") or b"").decode(errors="replace")
-        report = _first_that_collects(sandbox, suites, usual=folders, timeout=shop.config.test_timeout)
+        report = _first_that_collects(sandbox, shop.suites, timeout=shop.config.test_timeout)
     loss = probe_loss(report)
     if loss:
         loss = replace(loss, evidence={"probe.json": report_to_json(report)})
     return Probed(loss=loss, report=report, lock=lock)
 
 
-def _first_that_collects(
-    sandbox: RunningSandbox, suites: Sequence[tuple[str, ...]], *, usual: tuple[str, ...], timeout: float
-) -> TestReport:
+def _first_that_collects(sandbox: RunningSandbox, suites: Suites, *, timeout: float) -> TestReport:
     """The report of the first suite of which anything is collected; where that is none, of the usual, or the first."""
     tried: dict[tuple[str, ...], TestReport] = {}
-    for suite in suites:
+    for suite in suites.in_order:
         report = run_tests(sandbox, test_files=suite, timeout=timeout, until_first_pass=True)
         tried[suite] = report
         timeout -= report.seconds
         if report.collected or report.outcomes or report.timed_out or timeout < 1:
             return report
     # What stands beside the tests fails for reasons of its own: they would lead repairs astray.
-    return tried.get(usual) or tried[suites[0]]
+    return tried.get(suites.usual) or tried[suites.in_order[0]]
 
 
 def called_tests(paths: Iterable[str]) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ class _Case:
     patch: bytes
     fail_to_pass: Sequence[str]
     pass_to_pass: Sequence[str]
+    empty_ends_it: bool
 
     def verdict(self, reason: Reason | None, detail: str, *, report: TestReport | None = None) -> Verdict:
         counts: Grade = grade(report or _NOTHING, self.fail_to_pass, self.pass_to_pass)
@@ -81,35 +82,41 @@ def judge(
     """
     if not fail_to_pass:
         raise ValueError(f"{instance.instance_id} has no FAIL_TO_PASS test; only validated instances can be judged")
-    case = _Case(instance=instance, patch=b"", fail_to_pass=fail_to_pass, pass_to_pass=pass_to_pass)
+    case = _Case(
+        instance=instance,
+        patch=b"",
+        fail_to_pass=fail_to_pass,
+        pass_to_pass=pass_to_pass,
+        empty_ends_it=empty_ends_it,
+    )
     if not candidate_patch.strip() and empty_ends_it:
         return case.verdict(Reason.EMPTY_PATCH, "the patch is empty")
     # By names alone, before anything is started: most patches without code end here.
-    rest = _without(case, candidate_patch, protection(instance.test_patch), empty_ends_it)
+    rest = _without(case, candidate_patch, protection(instance.test_patch))
     if isinstance(rest, Verdict):
         return rest
     with engine.start(replace(spec, image=image)) as sandbox:
-        return _judge_in(sandbox, rest, config, empty_ends_it)
+        return _judge_in(sandbox, rest, config)
 
 
-def _without(case: _Case, patch: bytes, protected: Callable[[str], bool], empty_ends_it: bool) -> _Case | Verdict:
+def _without(case: _Case, patch: bytes, protected: Callable[[str], bool]) -> _Case | Verdict:
     """The case with what is left of ``patch`` without protected files; a verdict when nothing is, or may be."""
     try:
         sanitised = sanitise(patch, protected)
     except BadPatch as problem:
         return case.verdict(Reason.PATCH_DOES_NOT_APPLY, f"the patch is no git diff that may be applied: {problem}")
     case = replace(case, patch=sanitised.patch)
-    if sanitised.patch.strip() or not empty_ends_it:
+    if sanitised.patch.strip() or not case.empty_ends_it:
         return case
     dropped = some(shown(path) for path in sanitised.dropped)
     return case.verdict(Reason.EMPTY_PATCH, f"the patch touches only tests and their configuration: {dropped}")
 
 
-def _judge_in(sandbox: RunningSandbox, named: _Case, config: JudgeConfig, empty_ends_it: bool) -> Verdict:
+def _judge_in(sandbox: RunningSandbox, named: _Case, config: JudgeConfig) -> Verdict:
     instance = named.instance
     layout = layout_of(sandbox, instance.base_commit)
     protected = protection(instance.test_patch, layout)
-    case = _without(named, named.patch, protected, empty_ends_it)
+    case = _without(named, named.patch, protected)
     if isinstance(case, Verdict):
         return case
     restore(sandbox, instance.base_commit, protected)

@@ -9,7 +9,6 @@ Decisions:
 
 - PASS_TO_PASS is what every round has. A flaky test leaves it, with its record.
 - FAIL_TO_PASS must be the same in every round: an instance by which a lucky patch could be judged is lost.
-
 - A run before the change in which tests cannot be imported, up to a ``conftest.py`` that fails, is the normal look of
   a test for something that does not exist yet: its tests count as failing.
 - An empty PASS_TO_PASS is accepted, as in SWE-bench, unless ``require_pass_to_pass``.
