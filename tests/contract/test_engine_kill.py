@@ -17,6 +17,7 @@ import pytest
 
 from swemill.adapters.docker.client import connect
 from swemill.adapters.docker.engine import DockerSandboxEngine
+from swemill.adapters.docker.policy import EFFECT_LABEL
 from tests.benchmarks.engine_kill_facts import content_of, held_locks
 from tests.benchmarks.engine_kill_machine import kill_group
 from tests.benchmarks.engine_kill_run import KINDS, Bench, bench_in, kill, others
@@ -91,13 +92,14 @@ def abandoned(bench: Bench) -> str:
         connect(bench.machine.host) as engine,
         subprocess.Popen(command("abandoned", seconds=250), env=environ, start_new_session=True) as builder,
     ):
-        until = time.monotonic() + 60
-        while not (found := others(engine)):
+        until = time.monotonic() + 180
+        # Where the index proxy's image is made first, its build has containers too.
+        while not (found := engine.containers(filters={"label": f"{EFFECT_LABEL}=abandoned"})):
             assert time.monotonic() < until
             assert builder.poll() is None
             time.sleep(0.1)
         kill_group(builder)
-    return found[0]
+    return str(found[0]["Names"][0]).lstrip("/")
 
 
 @pytest.mark.parametrize("kind", KINDS)
