@@ -45,7 +45,7 @@ check: $(SETUP) ## formatting, lint, types, import contracts, unit tests: under 
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/unit
 
 # The training environment has no settings of ours: its pytest reads no configuration file.
 test: $(SETUP) $(TRAINING) $(SCHEMAS) ## every test, against real PostgreSQL, Docker and Airflow

@@ -81,6 +81,7 @@ def like(candidate: Candidate, proven: Candidate, *, of: str) -> Candidate:
         overrides=proven.overrides,
         only_binary=proven.only_binary,
         build_isolation=proven.build_isolation,
+        valid_version=proven.valid_version,
         environment={**proven.environment, **candidate.environment},
         rules=(f"like {of}",),
     )

@@ -58,12 +58,14 @@ def resolution(
     files = {
         SNAPSHOT: snapshot,
         "resolve.sh": RESOLVE_SH.encode(),
+        "valid_version.py": _own("valid_version.py"),
         "options.sh": _options(
             instance,
             python=base.python,
             PROJECT_DIR=candidate.project_dir,
             HAS_PROJECT="1" if candidate.has_project else "",
             ISOLATED="1" if candidate.build_isolation else "",
+            VALID_VERSION=_valid_version(candidate, instance),
             EXTRAS=" ".join(candidate.extras),
             GROUPS=" ".join(candidate.groups),
         ),
@@ -114,13 +116,15 @@ def instance_on(
     files = {
         SNAPSHOT: snapshot,
         "install.sh": INSTANCE_SH.encode(),
-        "in_place.py": resources.files("swemill.environment").joinpath("in_place.py").read_bytes(),
+        "in_place.py": _own("in_place.py"),
+        "valid_version.py": _own("valid_version.py"),
         "options.sh": _options(
             instance,
             python=candidate.python,
             PROJECT_DIR=candidate.project_dir,
             HAS_PROJECT="1" if candidate.has_project else "",
             ISOLATED="1" if candidate.build_isolation else "",
+            VALID_VERSION=_valid_version(candidate, instance),
         ),
         **_requirements(candidate),
     }
@@ -160,6 +164,14 @@ def known_version(version: str) -> str:
     """
     stripped = version.strip().removeprefix("v")
     return stripped if _VERSION.fullmatch(stripped) else _UNKNOWN_VERSION
+
+
+def _own(name: str) -> bytes:
+    return resources.files("swemill.environment").joinpath(name).read_bytes()
+
+
+def _valid_version(candidate: Candidate, instance: InstanceSpec) -> str:
+    return known_version(instance.version) if candidate.valid_version else ""
 
 
 def _requirements(candidate: Candidate) -> dict[str, bytes]:

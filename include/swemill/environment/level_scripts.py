@@ -4,8 +4,25 @@ from swemill.environment.scripts import CHECKOUT, CLOSING, NOT_INSTALLED, NOT_RE
 
 LOCK = "/opt/lock.txt"
 
+_ANOTHER_VERSION = r"""
+# For the time of the build too: the checkout is what it was when the image is closed.
+another_version() {
+    if [ -z "$VALID_VERSION" ] || [ ! -f setup.py ]; then return 0; fi
+    export VALID_VERSION
+    cp setup.py /opt/build/setup_of_the_commit.py
+    cat >setup.py <<'END'
+import sys
+sys.path.insert(0, "/opt/build")
+import valid_version
+with open("/opt/build/setup_of_the_commit.py", "rb") as source:
+    exec(compile(source.read(), __file__, "exec"))
+END
+    [ ! -f setup.cfg ] || sed -i -E '/^[[:space:]]*tag[_-](build|date|svn[_-]revision)[[:space:]]*[=:]/d' setup.cfg
+}
+"""
+
 RESOLVE_SH = f"""\
-{PRELUDE}{CHECKOUT}{TAGGED}
+{PRELUDE}{CHECKOUT}{TAGGED}{_ANOTHER_VERSION}
 set -- /opt/build/requirements.in /opt/build/build-requirements.in
 cd "/testbed/$PROJECT_DIR"
 if [ -n "$HAS_PROJECT" ]; then
@@ -16,6 +33,7 @@ if [ -n "$HAS_PROJECT" ]; then
     for group in $GROUPS; do set -- "$@" --group "$group"; done
 fi
 tag
+another_version
 if [ -z "$ISOLATED" ]; then
     # Reading its requirements runs its setup.py, which imports what it is built with.
     uv venv -q --allow-existing --python "$PYTHON" /opt/venv || {{ index_answers; exit {NOT_RESOLVED}; }}
@@ -50,7 +68,7 @@ rm -rf /tmp/home /tmp/uv-cache /tmp/probe /tmp/attempt.log
 """
 
 INSTANCE_SH = f"""\
-{PRELUDE}{CHECKOUT}{TAGGED}
+{PRELUDE}{CHECKOUT}{TAGGED}{_ANOTHER_VERSION}
 editable() {{ attempt uv pip install --no-deps --build-constraint /opt/build/constraints.txt "$@" -e .; }}
 project() {{
     editable "$@" && return
@@ -66,6 +84,7 @@ project() {{
 cd "/testbed/$PROJECT_DIR"
 if [ -n "$HAS_PROJECT" ]; then
     tag
+    another_version
     if [ -n "$ISOLATED" ]; then project; else project --no-build-isolation; fi || exit {NOT_INSTALLED}
     untag
 fi

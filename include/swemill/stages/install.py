@@ -39,7 +39,7 @@ from swemill.values import (
     TestReport,
 )
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 TAIL = 16_000
 """Characters of a log that are kept with an attempt."""

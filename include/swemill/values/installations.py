@@ -117,6 +117,8 @@ class Candidate:
     build_isolation: bool = True
     """False: the project is built inside the environment, with ``build_requires`` installed there."""
     build_requires: tuple[str, ...] = ()
+    valid_version: bool = False
+    """Whether the project is built under another version, because no tool takes its own (``dev``)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of the build and of the image."""
     rules: tuple[str, ...] = ()

@@ -92,6 +92,7 @@ def test_variables_of_tox_come_first_and_only_plain_ones() -> None:
             "  LD_PRELOAD = x\n  PYTHONSTARTUP = x\n  PYTEST_ADDOPTS = x\n  PIP_INDEX_URL = x\n  UV_INDEX = x\n"
             "  SWEMILL_X = 1\n  SSL_CERT_FILE = x\n  MY_TOKEN = x\n  API_KEY = x\n  A_SECRET = x\n  lower = x\n"
             "  BAD = $(id)\n  QUOTED = a'b\n  WHERE = https://x.org\n  PYTHONHASHSEED = 0\n  UP = ../x\n"
+            "  PYTHONWARNINGS = error\n  PYTHONDEVMODE = 1\n"
             "commands = pytest\n",
             ".travis.yml": "env: {global: [FOO=two BAR=three]}\nscript: BAZ=4 pytest",
         },

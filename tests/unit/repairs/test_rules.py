@@ -55,6 +55,15 @@ CASES: list[tuple[str, Phase, str, str, str, str, dict[str, Any]]] = [
         "without some-such-package-at-all",
         {"requirements": ("setuptools", "pytest==3.0", "numpy==1.16.0", "jinja2>=3.1", "requests==99.1")},
     ),
+    (
+        "no_such_package_of_the_project",
+        RESOLVE,
+        "3.9",
+        "asottile-ordereddict",
+        "",
+        "whoever asks for it, without asottile-ordereddict",
+        {"overrides": ('asottile-ordereddict ; python_version < "0"',)},
+    ),
     ("no_version", RESOLVE, "3.9", "requests", "", "any version of requests", {"requirements": loosened("requests")}),
     ("no_version_as_of", RESOLVE, "3.9", "pytest", "", "as young as needed pytest", {"lifted": {"pytest": SETTLED_39}}),
     (
@@ -105,6 +114,16 @@ CASES: list[tuple[str, Phase, str, str, str, str, dict[str, Any]]] = [
         "",
         "older setuptools for use_2to3",
         {"constraints": ("setuptools<58",)},
+    ),
+    ("invalid_version", RESOLVE, "3.9", "version", "", "built under another version", {"valid_version": True}),
+    (
+        "invalid_version_by_setuptools",
+        RESOLVE,
+        "3.9",
+        "version",
+        "",
+        "built under another version",
+        {"valid_version": True},
     ),
     (
         "missing_header_of_python",

@@ -151,7 +151,7 @@ CODE: tuple[Sign, ...] = (
         subject="flat-layout",
     ),
     sign(Kind.SETUPTOOLS_TOO_NEW, r"Invalid dash-separated key", phases=BUILDS, subject="dash-separated"),
-    sign(Kind.SETUPTOOLS_TOO_NEW, r"InvalidVersion: Invalid version: ", phases=BUILDS, subject="version"),
+    sign(Kind.INVALID_VERSION, r"(?:cause|InvalidVersion): Invalid version: ", phases=BUILDS, subject="version"),
     sign(
         Kind.SETUPTOOLS_TOO_NEW,
         r"setup command: '(?:install|extras|tests|setup)_requires?' must be",

@@ -62,6 +62,8 @@ class FailureKind(StrEnum):
     """A build imports what it does not declare. Subject: the module."""
     VERSION_FROM_TAGS = "version_from_tags"
     """A version tool found no tag. Subject: the tool."""
+    INVALID_VERSION = "invalid_version"
+    """The project's own version is none (PEP 440), or its ``setup.cfg`` makes it one that is none."""
     MISSING_FILE = "missing_file"
     """A build reads a file that the checkout does not have: of a submodule, or generated. Subject: its path."""
     SOURCE_BUILD_FAILED = "source_build_failed"

@@ -28,10 +28,8 @@ _NEVER = re.compile(
     r"|CMD|SCRIPT|ARCH|PLATFORM|IMAGE|NAME|VERSION|DEPS|EXTRAS?|.*_VERSION|.*_PREFIX|.*_DEPS|STATIC.*|.*FLAGS|CC|CXX|FC"
     r"|.*COLORS?|DIFF_AGAINST"
 )
-_OF_PYTHON = frozenset(
-    {"PYTHONHASHSEED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONUTF8", "PYTHONIOENCODING"}
-    | {"PYTHONWARNDEFAULTENCODING"}
-)
+# Not those that are strict about warnings: of other releases there are others, and builds would obey them too.
+_OF_PYTHON = frozenset({"PYTHONHASHSEED", "PYTHONUTF8", "PYTHONIOENCODING"})
 _KINDS = (Kind.TOX, Kind.NOX, Kind.TASKS, Kind.CI, Kind.MAKE)
 _MOST = 30
 

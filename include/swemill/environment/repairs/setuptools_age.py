@@ -35,7 +35,14 @@ _METADATA = {"setuptools": "77", "poetry-core": "2.0"}
 """The first release that reads all of today's ``[project]``."""
 
 
-@rule(Kind.SETUPTOOLS_TOO_NEW, name="older setuptools for")
+@rule(Kind.INVALID_VERSION, name="built under another")
+def another_version(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
+    """The project's own version is none: give it one while it is built."""
+    del means
+    return None if failure.package else replace(candidate, valid_version=True)
+
+
+@rule(Kind.SETUPTOOLS_TOO_NEW, Kind.INVALID_VERSION, name="older setuptools for")
 def older_setuptools(candidate: Candidate, failure: Failure, means: Means) -> Candidate | None:
     """Hold setuptools below the version that dropped it, in builds and in the environment."""
     return held(candidate, f"setuptools<{GONE_IN.get(failure.subject, _LONG_AGO)}", means)

@@ -50,6 +50,13 @@ def whatever_is_said(candidate: Candidate, failure: Failure, means: Means) -> Ca
     return override(candidate, failure.subject) if failure.subject else None
 
 
+@rule(Kind.NO_SUCH_PACKAGE, name="whoever asks for it, without")
+def without_package(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
+    """The project itself, or what it needs, asks for what its author took from the index: some tests may live on."""
+    del means
+    return override(candidate, f'{failure.subject} ; python_version < "0"')
+
+
 @rule(Kind.UNKNOWN_GROUP, name="without group")
 def without_group(candidate: Candidate, failure: Failure, means: Means) -> Candidate:
     """Leave out a dependency group that the project does not have."""
