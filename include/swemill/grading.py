@@ -93,5 +93,10 @@ def some(tests: Iterable[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def is_lasting(test: str) -> bool:
+    """Whether another run can have a test of this id: not one that holds a memory address."""
+    return not _ADDRESS.search(test)
+
+
 def _lasting(tests: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(test for test in tests if not _ADDRESS.search(test)))
+    return tuple(sorted(filter(is_lasting, tests)))

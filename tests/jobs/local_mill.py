@@ -34,11 +34,11 @@ from tests.unit.shapes_of_repositories import BASE, FIXED, NEW_TESTS
 ID = "o__n-1"
 
 
-def archive(root: Path, *lines: bytes) -> Path:
-    """An archive with one real fix, ``o__n-1``, whose pulls file ends with ``lines``."""
+def archive(root: Path, *lines: bytes, tests: str = NEW_TESTS) -> Path:
+    """An archive with one real fix and its ``tests``, ``o__n-1``, whose pulls file ends with ``lines``."""
     tree = WorkTree(root / "work")
     base = tree.commit("base", calc=BASE["calc.py"], tests__test_calc=BASE["tests/test_calc.py"])
-    fixed = tree.commit("Fix add (#1)", calc=FIXED, tests__test_calc=NEW_TESTS)
+    fixed = tree.commit("Fix add (#1)", calc=FIXED, tests__test_calc=tests)
     folder = root / "archive"
     tree.mirror(folder / "repos" / "o" / "n.git")
     (folder / "pulls").mkdir()

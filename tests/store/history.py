@@ -1,25 +1,29 @@
 """Writes histories of facts as the jobs would, without doing the work: for tests of what is pending and shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from swemill.flakiness import flaky_tests
 from swemill.models import (
     Attempt,
     Environment,
     Evaluation,
+    Flake,
     Instance,
     Judgement,
     Release,
     ReleaseItem,
     Rollout,
+    TestExecution,
     TrainingRun,
     Validation,
 )
 from swemill.reasons import Reason, Stage
 from swemill.store import Store
 from swemill.store.facts import Ending, Work, insert_attempt, put_policy, put_pull_request, put_repository
-from swemill.values import PolicySpec, PullRequestRecord, RepositoryRecord
+from swemill.testreports.reader import report_to_json
+from swemill.values import Arm, PolicySpec, PullRequestRecord, RepositoryRecord, TestOutcome, TestReport, TestRun
 from swemill.wiring import Mill
 
 AT = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -119,6 +123,43 @@ class History:
                 )
             )
         return item.effect_key
+
+    def ran(self, validation: str, environment: str, *, before: Sequence[str] = (), after: Sequence[str] = ()) -> None:
+        """The runs of a validation, passed or lost, as words of tests that passed; ``-x`` is one that failed."""
+        runs = [
+            TestRun(arm=arm, round=number, order_seed="", report=_report(words))
+            for arm, of_arm in ((Arm.BEFORE, before), (Arm.AFTER, after))
+            for number, words in enumerate(of_arm, 1)
+        ]
+        with self.store.session() as session:
+            attempt = session.query(Attempt).filter_by(effect_key=validation).one()
+            row = _row(session, Environment, environment)
+            for run in runs:
+                session.add(
+                    TestExecution(
+                        attempt_id=attempt.id,
+                        environment_id=row.id,
+                        arm=run.arm.value,
+                        round=run.round,
+                        order_seed=run.order_seed,
+                        passed=len(run.report.passing()),
+                        failed=len(run.report.failing()),
+                        report_blob=self.mill.blobs.put(report_to_json(run.report)),
+                        seconds=1.0,
+                    )
+                )
+            for one in flaky_tests(runs):
+                session.add(
+                    Flake(
+                        attempt_id=attempt.id,
+                        environment_id=row.id,
+                        instance_id=row.instance_id,
+                        arm=one.arm.value,
+                        test=one.test,
+                        passes=one.passes,
+                        runs=one.runs,
+                    )
+                )
 
     def validated(self, number: int = 1, **instance: Any) -> tuple[str, str]:
         """A validated instance; returns its id and the validation's effect key."""
@@ -228,6 +269,14 @@ class History:
         attempt = insert_attempt(session, item, Ending(passed=reason is None, started_at=AT, reason=reason))
         assert attempt, "this fact is there already"
         return attempt
+
+
+def _report(words: str) -> TestReport:
+    outcomes = {
+        word.removeprefix("-"): TestOutcome.FAILED if word.startswith("-") else TestOutcome.PASSED
+        for word in words.split()
+    }
+    return TestReport(outcomes=outcomes, collected=len(outcomes), finished=True)
 
 
 def _row(session: Any, model: Any, effect: str) -> Any:

@@ -1,6 +1,7 @@
 """Verbs that look: funnel, instances, explain, export."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -12,15 +13,17 @@ from swemill.cli.context import open_mill, printable, pull_named, say
 from swemill.cli.tables import print_funnel, print_instances
 from swemill.errors import StoreUnavailable, UnknownSubject, UserError
 from swemill.jobs.export import export_swebench
-from swemill.models import Attempt, Incident
+from swemill.models import Attempt, Flake, Incident
 from swemill.reasons import ADVICE, Reason, Stage
 from swemill.stages.adaptive import TRIES
 from swemill.store import report, repository_report
+from swemill.store.flakes import flakes_of
 from swemill.values import instance_id
 from swemill.wiring import Mill
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 _LOG_LINES = 25
+_FLAKY_LINES = 5
 
 
 class ExportFormat(StrEnum):
@@ -80,13 +83,14 @@ def explain(
         attempts = report.history(session, instance)
         incidents = report.incidents(session, instance)
         asked = report.asked_again(session, instance)
+        flaky = flakes_of(session, instance)
     if not attempts and not incidents:
         raise UnknownSubject(f"nothing is known of {instance!r}; `swemill instances` lists what there is")
     if as_json:
         typer.echo(
             json.dumps(
                 {
-                    "attempts": [_attempt(mill, attempt) for attempt in attempts],
+                    "attempts": [_attempt(mill, attempt, flaky.get(attempt.id, ())) for attempt in attempts],
                     "incidents": [
                         {"stage": i.stage, "cause": i.cause, "message": i.message, "at": i.at.isoformat()}
                         for i in incidents
@@ -97,14 +101,14 @@ def explain(
             )
         )
         return
-    told = [(attempt.finished_at, _attempt_text(mill, attempt)) for attempt in attempts]
+    told = [(attempt.finished_at, _attempt_text(mill, attempt, flaky.get(attempt.id, ()))) for attempt in attempts]
     told += [(incident.at, _incident_text(incident)) for incident in incidents]
     told += [(one.asked_at, _asked_text(one)) for one in asked]
     for _, text in sorted(told):
         typer.echo(text)
 
 
-def _attempt(mill: Mill, attempt: Attempt) -> dict[str, object]:
+def _attempt(mill: Mill, attempt: Attempt, flaky: Sequence[Flake]) -> dict[str, object]:
     return {
         "stage": attempt.stage,
         "subject": attempt.subject,
@@ -117,10 +121,11 @@ def _attempt(mill: Mill, attempt: Attempt) -> dict[str, object]:
         "seconds": (attempt.finished_at - attempt.started_at).total_seconds(),
         "log_tail": _log_tail(mill, attempt),
         "evidence": attempt.evidence,
+        "flaky": [{"test": one.test, "arm": one.arm, "passes": one.passes, "runs": one.runs} for one in flaky],
     }
 
 
-def _attempt_text(mill: Mill, attempt: Attempt) -> str:
+def _attempt_text(mill: Mill, attempt: Attempt, flaky: Sequence[Flake]) -> str:
     seconds = (attempt.finished_at - attempt.started_at).total_seconds()
     how = attempt.config.get("strategy")
     title = printable(f"{attempt.stage}{f' ({how})' if how else ''}  {attempt.subject}")
@@ -129,7 +134,7 @@ def _attempt_text(mill: Mill, attempt: Attempt) -> str:
         f"\n{typer.style(title, bold=True)}  {attempt.started_at:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s",
         f"  {verdict}  {printable(attempt.detail)}",
     ]
-    lines += [f"    {printable(line)}" for line in _tries(mill, attempt)]
+    lines += [f"    {printable(line)}" for line in (*_tries(mill, attempt), *_flaky_lines(flaky))]
     if not attempt.passed and attempt.reason:
         lines.append(f"  what to do: {ADVICE[Reason(attempt.reason)]}")
         if tail := _log_tail(mill, attempt):
@@ -155,6 +160,15 @@ def _tries(mill: Mill, attempt: Attempt) -> list[str]:
         when = str(candidate["as_of"])[:10]
         lines.append(f"try {number}: Python {candidate['python']} as of {when}{rules}: {how} ({one['seconds']:.0f} s)")
     return lines
+
+
+def _flaky_lines(flaky: Sequence[Flake]) -> list[str]:
+    """The tests that were flaky in a validation."""
+    lines = [f"flaky {one.arm} the gold patch: {one.test} passed {one.passes} of {one.runs} runs" for one in flaky]
+    if len(lines) <= _FLAKY_LINES:
+        return lines
+    more = f"and {len(lines) - _FLAKY_LINES} more; `swemill flakes --instance {flaky[0].instance_id}` lists them"
+    return [*lines[:_FLAKY_LINES], more]
 
 
 def _incident_text(incident: Incident) -> str:

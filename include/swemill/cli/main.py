@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from swemill.cli import benching, discovering, harvesting, images, inspecting, machine, reprocessing, working
+from swemill.cli import benching, discovering, flakes, harvesting, images, inspecting, machine, reprocessing, working
 from swemill.cli.context import printable
 from swemill.errors import Infrastructure, SwemillError
 
@@ -24,6 +24,7 @@ harvesting.register(app)
 working.register(app)
 reprocessing.register(app)
 inspecting.register(app)
+flakes.register(app)
 images.register(app)
 benching.register(app)
 

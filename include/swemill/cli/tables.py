@@ -11,8 +11,10 @@ from swemill.cli.context import printable
 from swemill.embedded.doctor import Check
 from swemill.jobs.bench_summary import Summary
 from swemill.jobs.collect_images import ImageLine, in_units
+from swemill.jobs.flakes import PassRate
 from swemill.jobs.reprocess_choice import Count
 from swemill.models import ApiBudget
+from swemill.store.flakes import FlakyLine
 from swemill.store.report import InstanceLine, LossCount, StageCount
 from swemill.store.repository_report import RepositoryLine
 from swemill.values import Strategy
@@ -99,6 +101,52 @@ def print_losses(counts: Sequence[Count]) -> None:
     for one in counts:
         table.add_row(one.reason, escape(printable(one.repository)), str(one.count))
     _console().print(table)
+
+
+def print_flakes(lines: Sequence[FlakyLine]) -> None:
+    """One row a test, arm and environment that it was flaky in."""
+    table = _table_of_tests("instance, environment", "seen (UTC)", "the instance")
+    for line in lines:
+        test, arm, rate = _pass_rate(line)
+        if line.executions > line.runs:
+            rate += f"\nof {line.executions} runs"
+        lost = f"lost:\n{line.reason}" if line.reason else "test left out"
+        table.add_row(*_cells(test, arm, rate, f"{line.instance_id}\n{_environment(line)}", _days(line), lost))
+    _console().print(table)
+
+
+def print_pass_rates(lines: Sequence[PassRate]) -> None:
+    """One row a test, arm and environment of an instance."""
+    table = _table_of_tests("environment", "seen (UTC)")
+    for line in lines:
+        table.add_row(*_cells(*_pass_rate(line), _environment(line), _days(line)))
+    _console().print(table)
+
+
+def _table_of_tests(*titles: str) -> Table:
+    """A table whose first columns are ``_pass_rate``. Ids of tests are long, and no use when they are cut."""
+    table = Table()
+    for title in ("test", "arm", "passed", *titles):
+        table.add_column(title, overflow="fold")
+    return table
+
+
+def _pass_rate(line: FlakyLine | PassRate) -> tuple[str, str, str]:
+    return line.test, line.arm.value, f"{line.probability:.2f}  {line.passes}/{line.runs}"
+
+
+def _environment(line: FlakyLine | PassRate) -> str:
+    """Its strategy, and enough of the image's tag to find it in `swemill images`."""
+    return f"{line.strategy} {line.image.rpartition(':')[2][:12]}"
+
+
+def _days(line: FlakyLine | PassRate) -> str:
+    """First and last."""
+    return "\n".join(dict.fromkeys(f"{at.astimezone(UTC):%Y-%m-%d}" for at in (line.first_seen, line.last_seen)))
+
+
+def _cells(*texts: str) -> list[str]:
+    return [escape(printable(text)) for text in texts]
 
 
 def print_budgets(rows: Sequence[ApiBudget], *, now: datetime) -> None:

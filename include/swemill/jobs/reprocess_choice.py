@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from swemill.errors import UserError
+from swemill.jobs.repository_patterns import repository_patterns
 from swemill.jobs.rollout import Subject
 from swemill.jobs.windows import window
 from swemill.reasons import Reason, Stage
@@ -188,9 +189,7 @@ def choice(
     rungs = tuple(dict.fromkeys(strategies))
     if rungs and chosen is not Stage.INSTALL:
         raise UserError(f"a strategy is for the stage install, and {chosen.value} has none")
-    patterns = tuple(dict.fromkeys(repositories))
-    if wrong := [pattern for pattern in patterns if pattern.count("/") != 1 or not all(pattern.split("/"))]:
-        raise UserError(f"{wrong[0]!r} is no repository: write owner/name, or with a star: owner/*, */name")
+    patterns = repository_patterns(repositories)
     known = [reason.value for reason in Reason]
     return Choice(
         stage=chosen,
