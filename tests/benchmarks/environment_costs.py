@@ -15,13 +15,11 @@ import signal
 import sys
 import time
 from base64 import b64decode, b64encode
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,11 +34,12 @@ from swemill.errors import ConfigurationError, SwemillError, UserError  # noqa: 
 from swemill.settings import Settings  # noqa: E402
 from swemill.values import Loss  # noqa: E402
 from swemill.wiring import Mill  # noqa: E402
-from tests.benchmarks.environment_costs_ways import Bench, Ours, Plain  # noqa: E402
+from tests.benchmarks.environment_costs_figures import lines, mb, of_ours, of_plain, ratios  # noqa: E402
+from tests.benchmarks.environment_costs_values import Ours, Plain  # noqa: E402
+from tests.benchmarks.environment_costs_ways import Bench  # noqa: E402
 from tests.benchmarks.environments.choose import base_is_whole, candidates, mirrors_below  # noqa: E402
 
 SPAN = timedelta(days=365)
-_MB = 1_000_000
 
 
 def main() -> int:
@@ -70,7 +69,7 @@ def main() -> int:
     if not both:
         print("no instance came through", file=sys.stderr)
         return 1
-    told = {
+    told: dict[str, Any] = {
         "instances": len(both),
         **({} if asked.only_plain else {"ours": of_ours([ours[key] for key in both])}),
         **({} if asked.only_ours else {"plain": of_plain([plain[key] for key in both])}),
@@ -165,75 +164,6 @@ def rebuilt(bench: Bench, ours: dict[str, Ours]) -> dict[str, Plain]:
     return done
 
 
-def of_ours(ours: Sequence[Ours]) -> dict[str, Any]:
-    """Bytes and seconds, each layer once; of an instance, its own layer and its shares of those it has with others."""
-    users = Counter(layer.id for one in ours for layer in one.layers)
-    layers = {layer.id: layer for one in ours for layer in one.layers}.values()
-    return {
-        "bytes": sum(layer.bytes for layer in layers),
-        "bytes_median": round(median(sum(layer.bytes / users[layer.id] for layer in one.layers) for one in ours)),
-        "build_seconds": sum(layer.seconds for layer in layers),
-        "build_seconds_median": median(sum(layer.seconds / users[layer.id] for layer in one.layers) for one in ours),
-        "stage_seconds": sum(one.seconds for one in ours),
-        "stage_seconds_median": median(one.seconds for one in ours),
-        "levels": {
-            level: {
-                "images": sum(layer.level == level for layer in layers),
-                "bytes": sum(layer.bytes for layer in layers if layer.level == level),
-                "seconds": sum(layer.seconds for layer in layers if layer.level == level),
-            }
-            for level in ("system", "base", "environment", "instance")
-        },
-    }
-
-
-def of_plain(plain: Sequence[Plain]) -> dict[str, Any]:
-    """Bytes and seconds of every image by itself."""
-    return {
-        "bytes": sum(one.bytes for one in plain),
-        "bytes_above_system": sum(one.bytes - one.system for one in plain),
-        "bytes_median": round(median(one.bytes for one in plain)),
-        "build_seconds": sum(one.seconds for one in plain),
-        "build_seconds_median": median(one.seconds for one in plain),
-    }
-
-
-def ratios(ours: dict[str, Any], plain: dict[str, Any]) -> dict[str, float]:
-    """How many times more the plain way takes."""
-    system = ours["levels"]["system"]["bytes"]
-    return {
-        "bytes": plain["bytes"] / ours["bytes"],
-        "bytes_on_one_engine": (plain["bytes_above_system"] + system) / ours["bytes"],
-        "build_seconds": plain["build_seconds"] / ours["build_seconds"],
-        "build_seconds_to_stage": plain["build_seconds"] / ours["stage_seconds"],
-    }
-
-
-def lines(told: dict[str, Any]) -> Iterator[str]:
-    """The figures for a person, each with what it counts."""
-    yield f"{told['instances']} instances"
-    if ours := told.get("ours"):
-        yield f"ours, every layer once: {mb(ours['bytes'])}, median of an instance with its shares"
-        yield f"  {mb(ours['bytes_median'])}"
-        for level, of in ours["levels"].items():
-            yield f"  {level}: {of['images']} images, {mb(of['bytes'])}, {of['seconds']:.0f} s"
-        yield f"ours, builds (base images made anew once): {ours['build_seconds']:.0f} s, median of an instance with"
-        yield f"  its shares {ours['build_seconds_median']:.1f} s"
-        yield f"ours, the whole stage (resolving, failed tries, builds, probe): {ours['stage_seconds']:.0f} s,"
-        yield f"  median {ours['stage_seconds_median']:.1f} s"
-    if plain := told.get("plain"):
-        yield f"plain, every image by itself: {mb(plain['bytes'])}, median {mb(plain['bytes_median'])}"
-        yield f"plain, above the minimal system: {mb(plain['bytes_above_system'])}"
-        yield f"plain, builds, lock given: {plain['build_seconds']:.0f} s,"
-        yield f"  median {plain['build_seconds_median']:.1f} s"
-    if ratio := told.get("plain_to_ours"):
-        yield f"disk, plain to ours: {ratio['bytes']:.2f}"
-        yield f"disk, plain to ours, both on one engine, each minimal system once: {ratio['bytes_on_one_engine']:.2f}"
-        yield f"build seconds, plain to ours: {ratio['build_seconds']:.2f}"
-        yield f"build seconds, plain (lock given) to ours' whole stage: {ratio['build_seconds_to_stage']:.2f}"
-        yield "What a plain Dockerfile copies in for its scripts is not counted."
-
-
 def told_plan(one: Ours) -> dict[str, str]:
     """An installation without its measures."""
     at = {"repository": one.commit.repository, "commit": one.commit.commit, "date": one.commit.date.isoformat()}
@@ -248,11 +178,6 @@ def read_plans(file: Path) -> dict[str, Ours]:
         commit = BenchCommit(repository=told["repository"], commit=told["commit"], date=date, half=Half.TUNING)
         found[commit.commit] = Ours(commit=commit, plans=plans_from_json(b64decode(told["plans"])))
     return found
-
-
-def mb(count: float) -> str:
-    """Bytes as megabytes of a million."""
-    return f"{count / _MB:.1f} MB"
 
 
 def say(line: str) -> None:

@@ -3,12 +3,16 @@
 *Ours* is the strategy ``adaptive`` as the bench runs it, behind a builder that gives environments and instances tags of
 this run alone: what an earlier run left on the engine must not make this one look cheap. *Plain* is one Dockerfile an
 instance, as people write them: from Debian's minimal system, compilers and packages by apt, then the very scripts,
-files and lock that worked for ours, one after the other. It gets the lock for nothing, and asks the index itself.
+files and lock that worked for ours, one after the other. It gets the lock for nothing, and asks the index itself. The
+history that a clone has, as people make it, is measured beside the image: ours holds the base commit alone.
 """
 
 import io
 import re
+import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,14 +32,14 @@ from swemill.effects import canonical, content_hash
 from swemill.environment.dockerfile import dockerfile
 from swemill.environment.image_plans import SNAPSHOT
 from swemill.environment.scripts import INDEX_SILENT
-from swemill.errors import DiskFull, ForgeUnavailable, SandboxUnavailable
+from swemill.errors import DiskFull, ForgeUnavailable, SandboxUnavailable, UserError
 from swemill.jobs.bench_attempt import STORE, workshop
-from swemill.ports import Builder
 from swemill.settings import Settings
 from swemill.stages.adaptive import adaptive
 from swemill.stages.neighbours import Neighbour
-from swemill.values import BaseImage, BuildPlan, BuildResult, ImagePlans, Loss, RepositoryRecord
+from swemill.values import ImagePlans, Loss, RepositoryRecord
 from swemill.wiring import Mill
+from tests.benchmarks.environment_costs_values import Apart, Layer, Ours, Plain
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -43,74 +47,6 @@ if TYPE_CHECKING:
 _STEP = re.compile(r"---> ([0-9a-f]{12})$")
 _TIMEOUT = 3600
 """Seconds without a word after which a plain build is given up."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """One image of ours, without those below it."""
-
-    id: str
-    level: str
-    bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ours:
-    """An instance that ``adaptive`` installed."""
-
-    commit: BenchCommit
-    plans: ImagePlans
-    layers: tuple[Layer, ...] = ()
-    """From the minimal system up; empty for one that was read from a file."""
-    seconds: float = 0
-    """All of the stage: resolving, tries that failed, builds, probes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plain:
-    """The image of an instance as one Dockerfile."""
-
-    bytes: int
-    """Of the whole image, without what the Dockerfile copies in for its scripts."""
-    system: int
-    """Of these, the minimal system's."""
-    seconds: float
-
-
-@dataclass
-class Apart:
-    """A builder (port ``Builder``) whose environments and instances have tags of one run."""
-
-    inner: Builder
-    mark: str
-    tags: list[str] = field(default_factory=list)
-    """Those of this run, whether the image came about or not."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    """What the one build took that made the image of a tag."""
-
-    def pythons(self) -> tuple[str, ...]:
-        return self.inner.pythons()
-
-    def base(self, python: str = "", packages: Sequence[str] = ()) -> BaseImage:
-        return self.inner.base(python, packages)
-
-    def has(self, image: str) -> bool:
-        return self.inner.has(self.own(image) if self.own(image) in self.tags else image)
-
-    def own(self, tag: str) -> str:
-        return f"{tag}-{self.mark}"
-
-    def build(self, plan: BuildPlan) -> BuildResult:
-        base = self.own(plan.base) if self.own(plan.base) in self.tags else plan.base
-        tag = self.own(plan.tag) if plan.tag else ""
-        if tag and tag not in self.tags:
-            self.tags.append(tag)  # before it is there: a build that is interrupted may still leave it
-        began = time.monotonic()
-        done = self.inner.build(replace(plan, base=base, tag=tag))
-        if done.image and not done.repeated:
-            self.seconds[tag] = time.monotonic() - began
-        return done
 
 
 @dataclass
@@ -181,7 +117,8 @@ class Bench:
             return tag
         whole = int(self._inspect(tag)["Size"]) - self._copied(tag)
         self._remove(tag)
-        return Plain(bytes=whole, system=int(self._inspect(self._system(one.plans))["Size"]), seconds=seconds)
+        system = int(self._inspect(self._system(one.plans))["Size"])
+        return Plain(bytes=whole, system=system, history=cloned(path) - stored(snapshot), seconds=seconds)
 
     def clean(self) -> None:
         """Remove the images of this run, the upper ones first; says on stderr what would not go."""
@@ -277,6 +214,22 @@ class Bench:
                     self.api.remove_image(name)
             except docker.errors.ImageNotFound:
                 return
+
+
+def cloned(mirror: Path) -> int:
+    """Bytes of what ``git clone`` fetches: the history of all branches and tags. Raises UserError."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["git", "clone", "-q", "--bare", "--no-local", str(mirror), folder]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(f"{mirror} cannot be cloned (is it whole?): {done.stderr.strip()[-300:]}")
+        return sum(path.lstat().st_size for path in Path(folder).rglob("*"))
+
+
+def stored(snapshot: bytes) -> int:
+    """Bytes of the git repository in a snapshot."""
+    with tarfile.open(fileobj=io.BytesIO(snapshot)) as archive:
+        return sum(member.size for member in archive if "repo.git/" in member.name)
 
 
 def _neighbour(one: Ours) -> Neighbour:
