@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from swemill.adapters.docker.client import connect
 from swemill.adapters.docker.engine import DockerSandboxEngine
 from swemill.ports import SandboxEngine
 from swemill.settings import Settings
+from swemill.testreports.official import VERSION
 from swemill.values import BuildPlan
 
 BuildTestbed = Callable[..., str]
@@ -70,3 +73,24 @@ def _tar(folder: Path) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(folder, arcname=".", filter=owned)
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def official_swebench(pytestconfig: pytest.Config) -> Path:
+    """The official command in an environment of its own, kept from run to run; skipped where no index answers."""
+    uv, folder = Path(sys.executable).parent / "uv", pytestconfig.cache.mkdir(f"swebench-{VERSION}")
+    command = folder / "bin" / "swebench"
+    if not (folder / "complete").exists():
+        subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True, timeout=120)
+        install = [uv, "pip", "install", "-q", "--python", folder / "bin" / "python", f"swebench=={VERSION}"]
+        done = subprocess.run(install, capture_output=True, text=True, timeout=600)
+        if done.returncode and _index_is_silent(uv):
+            pytest.skip(f"the package index does not answer: {done.stderr[-500:]}")
+        assert done.returncode == 0, done.stderr
+        (folder / "complete").touch()
+    return command
+
+
+def _index_is_silent(uv: Path) -> bool:
+    ask = [uv, "pip", "install", "-q", "--dry-run", "--refresh", "--no-deps", "--target", "/nowhere", "pytest"]
+    return subprocess.run(ask, capture_output=True, timeout=120).returncode != 0

@@ -11,9 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swemill.testreports import run_tests
 from swemill.testreports.log_parsers import parse_log
+from swemill.testreports.official import lost_ids
 from swemill.values import TestReport, TestRunner
 from tests.unit.local_sandbox import LocalSandbox
 from tests.unit.test_unittest_reports import SUITE as UNITTEST_SUITE
@@ -271,6 +274,21 @@ def test_unittests_log_says_what_its_report_says(
         "test_skipping_subtest (test_a.T.test_skipping_subtest)": ("skipped", None),
         "test_skipping_subtest (test_a.T.test_skipping_subtest) (i=1)": (None, "skipped"),
     }
+
+
+def test_the_ids_that_an_export_calls_lost_are_those_that_swe_bench_does_not_give_back(swebench: ModuleType) -> None:
+    characters = st.one_of(
+        st.sampled_from("ab []-31m\t\u00a0\u2028\u3000\x85"), st.characters(exclude_categories=["Cs"])
+    )
+
+    @given(st.text(characters, min_size=1).filter(lambda test: "\n" not in test and ">>>>>" not in test))
+    def holds(test: str) -> None:
+        read = {word: swebench.parse_log_pytest_v2(f"{word} {test}\n", None) for word in ("PASSED", "XFAIL", "ERROR")}
+        assert (lost_ids([test]) == ()) is all(found == {test: word} for word, found in read.items())
+        if " - " not in test and not lost_ids([test]):
+            assert swebench.parse_log_pytest_v2(f"FAILED {test}\n", None) == {test: "FAILED"}
+
+    holds()
 
 
 NOSE_SUITE = """

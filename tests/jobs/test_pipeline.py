@@ -1,17 +1,19 @@
 """The jobs one after the other over a real archive: what each leaves behind, and that nothing is done twice."""
 
+import base64
 import json
 import re
 from pathlib import Path
 
 import pytest
+from pyarrow.parquet import read_table
 from sqlalchemy import select
 
 from swemill.errors import ConfigurationError, SandboxUnavailable, SourceError, UnknownSubject, UserError
 from swemill.jobs import evaluate, harvest, install, judge, pending, release, rollout, train, validate
-from swemill.jobs.export import export_swebench
+from swemill.jobs.export import DatasetFormat, Exported, export_swebench
 from swemill.jobs.rollout import Subject
-from swemill.models import Attempt, Environment, Instance
+from swemill.models import Attempt, Environment, Instance, Validation
 from swemill.reasons import Stage
 from swemill.store import report
 from swemill.store.loading import load_instance, load_rollout
@@ -267,7 +269,7 @@ def test_a_held_out_repository_is_a_loss_until_it_is_released(validated, tmp_pat
 
 def test_the_export_has_the_fields_of_swebench(validated, tmp_path):
     path = tmp_path / "swebench.jsonl"
-    assert export_swebench(validated, path) == 1
+    assert export_swebench(validated, path) == Exported(rows=1, limited=0)
     (row,) = [json.loads(line) for line in path.read_text().splitlines()]
     assert set(row) == {
         "repo",
@@ -285,8 +287,15 @@ def test_the_export_has_the_fields_of_swebench(validated, tmp_path):
         "pull_number",
         "issue_numbers",
         "image",
+        "eval_script",
+        "log_parser",
+        "eval_type",
         "license_path",
         "license_text",
+        "patch_base64",
+        "test_patch_base64",
+        "license_text_base64",
+        "harness_limits",
     }
     assert (row["repo"], row["instance_id"], row["pull_number"]) == ("o/n", ID, 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["created_at"])
@@ -294,7 +303,41 @@ def test_the_export_has_the_fields_of_swebench(validated, tmp_path):
     assert json.loads(row["FAIL_TO_PASS"]) == list(FAIL_TO_PASS)
     assert json.loads(row["PASS_TO_PASS"]) == list(PASS_TO_PASS)
     assert row["patch"].startswith("diff --git a/calc.py b/calc.py")
+    assert (row["patch_base64"], row["harness_limits"]) == (None, [])
+    assert (row["log_parser"], row["eval_type"]) == ("parse_log_pytest_v2", "pass_and_fail")
     assert list(tmp_path.glob(".*")) == []
+
+
+def test_both_formats_hold_the_same_rows_however_often_they_are_written(validated, tmp_path):
+    files = [tmp_path / "tasks.jsonl", tmp_path / "tasks.parquet"]
+    for path in files:
+        path.write_bytes(b"of another time")
+        export_swebench(validated, path)
+    first = [path.read_bytes() for path in files]
+    for path in files:
+        export_swebench(validated, path)
+    assert [path.read_bytes() for path in files] == first
+    rows = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert read_table(files[1]).to_pylist() == rows
+    assert sorted(path.name for path in tmp_path.glob("*tasks*")) == ["tasks.jsonl", "tasks.parquet"]
+
+
+def test_what_the_official_harness_cannot_have_is_told(validated, tmp_path):
+    latin = "diff --git a/calc.py b/calc.py\n+caf\xe9\n".encode("latin-1")
+    with validated.store.session() as session:
+        session.scalars(select(Instance)).one().patch_blob = validated.blobs.put(latin)
+        session.scalars(select(Environment)).one().plans_blob = None
+        session.scalars(select(Validation)).one().pass_to_pass = ["t.py::t[a  b]", "t.py::t[a b]"]
+        session.commit()
+    assert export_swebench(validated, tmp_path / "out.jsonl") == Exported(rows=1, limited=1)
+    row = json.loads((tmp_path / "out.jsonl").read_text())
+    assert (row["patch"], base64.b64decode(row["patch_base64"])) == ("", latin)
+    ids, encoding, image = row["harness_limits"]
+    assert "1 of 3 test ids: t.py::t[a  b]" in ids
+    assert "patch_base64" in encoding
+    assert "without a checkout in /testbed" in image
+    export_swebench(validated, tmp_path / "out.parquet")
+    assert read_table(tmp_path / "out.parquet").to_pylist() == [row]
 
 
 def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(harvested, tmp_path):
@@ -302,8 +345,13 @@ def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(harvested, 
         export_swebench(harvested, tmp_path / "out.jsonl")
     with pytest.raises(UserError, match="does not exist"):
         export_swebench(harvested, tmp_path / "absent" / "out.jsonl")
+    (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(UserError, match="is a folder"):
-        export_swebench(harvested, tmp_path)
+        export_swebench(harvested, tmp_path / "folder.jsonl")
+    with pytest.raises(UserError, match=r"out.txt must end in .jsonl or .parquet"):
+        export_swebench(harvested, tmp_path / "out.txt")
+    with pytest.raises(UserError, match=r"out.jsonl must end in .parquet"):
+        export_swebench(harvested, tmp_path / "out.jsonl", format_=DatasetFormat.PARQUET)
     install.install(harvested, ID)
     validate.validate(harvested, ID)
     with pytest.raises(UserError, match="cannot be written"):

@@ -273,13 +273,23 @@ def test_a_log_that_is_gone_does_not_hide_the_rest_of_the_history(swemill, histo
 
 
 @pytest.mark.postgres
-def test_exporting_writes_validated_instances(swemill, history, tmp_path):
+def test_exporting_writes_validated_instances(swemill, history, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEMILL_DOCKER_HOST", "unix:///run/own.sock")
     path = tmp_path / "out.jsonl"
     ended = swemill("export", "--format", "swebench", str(path))
-    assert (ended.code, ended.out) == (0, f"1 instances written to {path}\n")
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        f"1 instances written to {path}",
+        "warning: the official harness may judge 1 of them otherwise: see their harness_limits",
+        f"evaluate with: DOCKER_HOST=unix:///run/own.sock uvx --from swebench==5.0.2 swebench eval {path} --gold "
+        "--run-id gold",
+    ]
     (row,) = [json.loads(line) for line in path.read_text().splitlines()]
     assert (row["instance_id"], row["repo"], row["patch"]) == ("p__q-2", "p/q", "diff\n")
     assert [found.name for found in Path(tmp_path).glob(".*")] == []
+    wrong = swemill("export", "--format", "parquet", str(path))
+    assert wrong.code != 0
+    assert "out.jsonl must end in .parquet" in wrong.out + wrong.err
 
 
 def test_control_characters_are_replaced_and_letters_kept():

@@ -157,8 +157,8 @@ def _list(path: Path) -> list[_Line]:
 
 
 def _table(path: Path) -> list[_Line]:
-    from pyarrow import ArrowException  # type: ignore[import-untyped]
-    from pyarrow.parquet import read_table  # type: ignore[import-untyped]
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_table
 
     try:
         return _LINES.validate_python(read_table(path).to_pylist())

@@ -12,7 +12,7 @@ import typer
 from swemill.cli.context import open_mill, printable, pull_named, say
 from swemill.cli.tables import print_funnel, print_instances
 from swemill.errors import StoreUnavailable, UnknownSubject, UserError
-from swemill.jobs.export import export_swebench
+from swemill.jobs.export import DatasetFormat, export_swebench, official_command
 from swemill.models import Attempt, Flake, Incident
 from swemill.reasons import ADVICE, Reason, Stage
 from swemill.stages.adaptive import TRIES
@@ -30,6 +30,8 @@ class ExportFormat(StrEnum):
     """What `swemill export` writes."""
 
     SWEBENCH = "swebench"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 def register(app: typer.Typer) -> None:
@@ -197,9 +199,17 @@ def _log_tail(mill: Mill, attempt: Attempt) -> str:
 
 
 def export(
-    path: Annotated[Path, typer.Argument(help="File to write (JSON Lines).")],
-    format_: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.SWEBENCH,
+    path: Annotated[Path, typer.Argument(help="File to write: NAME.jsonl or NAME.parquet.")],
+    format_: Annotated[
+        ExportFormat, typer.Option("--format", help="What to write; `swebench`: what the file's name says.")
+    ] = ExportFormat.SWEBENCH,
 ) -> None:
-    """Write the validated instances in the fields of SWE-bench, one JSON object a line."""
-    count = export_swebench(open_mill(), path)
-    say(f"{count} instances written to {path}")
+    """Write the validated instances as a dataset of SWE-bench, and say how its official harness evaluates it."""
+    mill = open_mill()
+    done = export_swebench(
+        mill, path, format_=None if format_ is ExportFormat.SWEBENCH else DatasetFormat(format_.value)
+    )
+    say(f"{done.rows} instances written to {path}")
+    if done.limited:
+        say(f"warning: the official harness may judge {done.limited} of them otherwise: see their harness_limits")
+    say(f"evaluate with: {official_command(mill.settings, path)}")

@@ -82,20 +82,27 @@ tag() { git tag "$VERSION"; git tag "v$VERSION"; }
 untag() { git tag -d "$VERSION" "v$VERSION" >/dev/null; }
 """
 
-CLOSING = """
+FILLING = "cp -al /testbed/. /opt/testbed/"
+"""Gives the checkout its second name, as hard links, which take no room.
+
+A sandbox puts a tmpfs over ``/testbed`` and fills it from ``/opt/testbed``. Whoever runs the image otherwise, as
+SWE-bench's harness does, finds the checkout in ``/testbed``.
+"""
+
+CLOSING = f"""
 say 'installed'
 uv pip list --format freeze | tee /opt/lock.txt
 
 # The work folder holds exactly the base commit, plus what the build needs and git shall not see.
 cd /testbed
-find . -name __pycache__ -type d -prune -exec rm -rf {} +
+find . -name __pycache__ -type d -prune -exec rm -rf {{}} +
 git reset -q --hard "$BASE_COMMIT"
 if [ -d /opt/build/submodules ]; then cp -a /opt/build/submodules/. /testbed/; fi
 mkdir -p .git/info
 git ls-files --others --exclude-standard --directory | sed 's|^|/|' >>.git/info/exclude
 git reflog expire --expire=now --all
 rm -f .git/ORIG_HEAD
-cp -a /testbed/. /opt/testbed/
-find /testbed /opt/build -mindepth 1 -delete
+{FILLING}
+find /opt/build -mindepth 1 -delete
 rm -rf /tmp/home /tmp/uv-cache /tmp/probe /tmp/attempt.log /tmp/refs
 """

@@ -1,84 +1,100 @@
-"""Export validated instances in the fields of SWE-bench."""
+"""Export validated instances as a dataset of SWE-bench, which its official harness evaluates as it is."""
 
-import base64
 import errno
-import json
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC
-from itertools import chain, count
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from swemill.adapters import dataset_files
 from swemill.adapters.durable_file import write_durably
 from swemill.errors import DiskFull, UserError
-from swemill.models import Instance
-from swemill.store.loading import ValidatedInstance, validated_instances
+from swemill.jobs.export_rows import dataset_row
+from swemill.settings import Settings
+from swemill.store.loading import validated_instances
+from swemill.testreports.official import VERSION
 from swemill.wiring import Mill
 
+_PATIENCE = 1800
+"""Seconds that the harness waits for one instance when nobody says."""
+_AROUND_THE_TESTS = 600
+"""Seconds for what is done before and after the tests, at most."""
 
-def export_swebench(mill: Mill, path: Path) -> int:
-    """Write one JSON object a validated instance to ``path`` and return their number.
 
-    Fields are those of the SWE-bench dataset (``SWEbenchInstance`` in ``swebench/types.py``; FAIL_TO_PASS and
-    PASS_TO_PASS as JSON text, as there), those that its collection adds (``pull_number``, ``issue_numbers`` as texts),
-    ``image``, and the licence file at the base commit, under which the code may be passed on.
+class DatasetFormat(StrEnum):
+    """What a dataset is written as; the value is the suffix by which the harness tells it."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    rows: int
+    limited: int
+    """Rows whose verdicts by the official harness may differ from ours: their ``harness_limits`` say why."""
+
+
+def export_swebench(mill: Mill, path: Path, *, format_: DatasetFormat | None = None) -> Exported:
+    """Write a row a validated instance to ``path``, replacing what is there: all of it or nothing.
+
+    Args:
+        mill: what holds the instances.
+        path: ends in ``.jsonl`` or ``.parquet``.
+        format_: None: what the suffix says.
 
     Raises:
         UserError: ``path`` cannot be written, or nothing is validated yet. DiskFull: no room left.
     """
+    format_ = _format(path, format_)
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist")
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a file")
-    written = count()
+    counted: Counter[str] = Counter()
     with mill.store.session() as session:
         rows = validated_instances(session)
         first = next(rows, None)
         if first is None:
             raise UserError("no instance is validated yet; run `swemill validate` first")
+        items = _counted((dataset_row(mill, row) for row in chain([first], rows)), counted)
         try:
-            write_durably(path, _lines(mill, chain([first], rows), written))
+            write_durably(path, _WRITERS[format_](items))
         except OSError as cause:
             if cause.errno == errno.ENOSPC:
                 raise DiskFull(f"no room left to write {path}: free some disk space and run again") from cause
             raise UserError(f"{path} cannot be written: {cause.strerror}; choose another place") from cause
-    return next(written)
+    return Exported(rows=counted["rows"], limited=counted["limited"])
 
 
-def _lines(mill: Mill, rows: Iterable[ValidatedInstance], written: Iterator[int]) -> Iterator[bytes]:
+def official_command(settings: Settings, path: Path) -> str:
+    """The command that evaluates the gold patches of the dataset at ``path`` with the official harness."""
+    engine = f"DOCKER_HOST={shlex.quote(settings.docker_host)} " if settings.docker_host else ""
+    needed = settings.test_timeout + _AROUND_THE_TESTS
+    patience = f" --timeout {needed}" if needed > _PATIENCE else ""
+    dataset = shlex.quote(str(path))
+    return f"{engine}uvx --from swebench=={VERSION} swebench eval {dataset} --gold --run-id gold{patience}"
+
+
+def _format(path: Path, asked: DatasetFormat | None) -> DatasetFormat:
+    by_suffix = {f".{one}": one for one in DatasetFormat}.get(path.suffix)
+    if by_suffix is None or asked not in (None, by_suffix):
+        wanted = f".{asked}" if asked else " or ".join(f".{one}" for one in DatasetFormat)
+        raise UserError(f"{path.name} must end in {wanted}: the official harness tells a dataset's format by its name")
+    return by_suffix
+
+
+def _counted(rows: Iterable[dict[str, Any]], counted: Counter[str]) -> Iterator[dict[str, Any]]:
     for row in rows:
-        next(written)
-        item = {
-            **_told(row.instance),
-            **_text("patch", mill.blobs.get(row.instance.patch_blob)),
-            **_text("test_patch", mill.blobs.get(row.instance.test_patch_blob)),
-            "FAIL_TO_PASS": json.dumps(row.validation.fail_to_pass),
-            "PASS_TO_PASS": json.dumps(row.validation.pass_to_pass),
-            "image": row.environment.image,
-            "license_path": row.instance.licence_path,
-            **_text("license_text", mill.blobs.get(row.instance.licence_blob) if row.instance.licence_blob else b""),
-        }
-        yield f"{json.dumps(item, ensure_ascii=False)}\n".encode()
+        counted["rows"] += 1
+        counted["limited"] += bool(row["harness_limits"])
+        yield row
 
 
-def _told(instance: Instance) -> dict[str, Any]:
-    return {
-        "repo": instance.repository,
-        "pull_number": instance.number,
-        "instance_id": instance.instance_id,
-        "issue_numbers": [str(number) for number in instance.issue_numbers],
-        "base_commit": instance.base_commit,
-        "environment_setup_commit": instance.base_commit,
-        "problem_statement": instance.problem_statement,
-        "hints_text": instance.hints_text,
-        "created_at": f"{instance.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "version": instance.version,
-    }
-
-
-def _text(name: str, data: bytes) -> dict[str, str]:
-    """The bytes as text; if they are no UTF-8, in base64 under ``<name>_base64``: a lossy patch would be wrong."""
-    try:
-        return {name: data.decode()}
-    except UnicodeDecodeError:
-        return {name: "", f"{name}_base64": base64.b64encode(data).decode()}
+_WRITERS = {DatasetFormat.JSONL: dataset_files.jsonl, DatasetFormat.PARQUET: dataset_files.parquet}

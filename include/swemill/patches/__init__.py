@@ -8,7 +8,7 @@ fit for a message.
 from swemill.patches.configuration_text import LARGEST_CONFIGURATION, parse_ini, parse_toml
 from swemill.patches.layout import CONFIGURATION_FILES, TestLayout
 from swemill.patches.operations import Sanitised, Split, changed_paths, sanitise, split
-from swemill.patches.paths import is_documentation, is_test_config, is_test_path, shown
+from swemill.patches.paths import is_documentation, is_test_config, is_test_path, shown, starts_by_itself
 from swemill.patches.sections import BadPatch, Problem, Section, sections
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "sections",
     "shown",
     "split",
+    "starts_by_itself",
 ]

@@ -1,4 +1,7 @@
-"""What a file is, by its path alone: a test, a configuration of tests, documentation. One rule for everybody."""
+"""What a file is, by its path alone: a test, a configuration of tests, documentation. One rule for everybody.
+
+Also in containers of SWE-bench's harness, where a copy of this file runs: standard library only, Python 3.6 syntax.
+"""
 
 import re
 from pathlib import PurePosixPath
@@ -12,6 +15,7 @@ _TEST_CONFIG = frozenset(
     {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
     | {"pyproject.toml", "noxfile.py", "sitecustomize.py", "usercustomize.py", ".coveragerc"}
 )
+_STARTS_BY_ITSELF = re.compile(r"(?i)(^|/)(sitecustomize|usercustomize)([./]|$)|\.(egg|dist)-info(/|$)|\.egg-link$")
 _DOC_SUFFIXES = frozenset({".md", ".rst", ".adoc", ".mdx"})
 _DOC_FOLDERS = frozenset({"doc", "docs", "documentation", "changelog.d", "changes", "news", "newsfragments", ".github"})
 _DOC_NAMES = re.compile(
@@ -50,6 +54,14 @@ def is_test_config(path: str) -> bool:
     """Whether a file can change how tests are found, run or reported, wherever it lies."""
     name = PurePosixPath(path.lower()).name
     return name in _TEST_CONFIG or name.endswith(".pth")
+
+
+def starts_by_itself(path: str) -> bool:
+    """Whether Python or pytest takes up a file unasked where the work folder is on the path, as in an editable install.
+
+    Packages and compiled modules of these names as well as files, and the metadata by which pytest finds plugins.
+    """
+    return bool(_STARTS_BY_ITSELF.search(path))
 
 
 def is_documentation(path: str) -> bool:

@@ -9,13 +9,19 @@ Both stages treat the folder alike, so that the lists which validation finds are
 - the tests to run depend on the test patch and on the files of the base commit, never on a candidate.
 """
 
-import re
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
 from swemill.errors import SandboxUnavailable
-from swemill.patches import CONFIGURATION_FILES, LARGEST_CONFIGURATION, TestLayout, changed_paths, is_test_config
+from swemill.patches import (
+    CONFIGURATION_FILES,
+    LARGEST_CONFIGURATION,
+    TestLayout,
+    changed_paths,
+    is_test_config,
+    starts_by_itself,
+)
 from swemill.ports import RunningSandbox
 
 GIT_TIMEOUT = 300.0
@@ -25,11 +31,6 @@ _GIT = ("git", "-c", "safe.directory=*", "-c", "core.autocrlf=false", "-c", "cor
 
 
 _BY_NAME = TestLayout()
-_STARTS_BY_ITSELF = re.compile(r"(?i)(^|/)(sitecustomize|usercustomize)([./]|$)|\.(egg|dist)-info(/|$)|\.egg-link$")
-"""What Python or pytest takes up unasked where the work folder is on the path, as in an editable installation.
-
-Packages and compiled modules of these names as well as files, and the metadata by which pytest finds plugins.
-"""
 
 
 def layout_of(sandbox: RunningSandbox, commit: str) -> TestLayout:
@@ -52,7 +53,7 @@ def protection(test_patch: bytes, layout: TestLayout = _BY_NAME) -> Callable[[st
     """The predicate that tells protected paths. Raises patches.BadPatch."""
     named = frozenset(path.casefold() for path in changed_paths(test_patch))
     return lambda path: (
-        path.casefold() in named or layout.is_test(path) or is_test_config(path) or bool(_STARTS_BY_ITSELF.search(path))
+        path.casefold() in named or layout.is_test(path) or is_test_config(path) or starts_by_itself(path)
     )
 
 

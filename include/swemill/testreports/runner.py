@@ -36,7 +36,7 @@ USAGE_ERROR = 4
 The other reporters end with it where their runner cannot be: no nose that works, no script that runs Django's tests.
 """
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
@@ -48,12 +48,14 @@ _ENVIRONMENT = {
     "PY_COLORS": "0",
     "COLUMNS": "120",
 }
+"""What a run of tests is given beyond the image's own variables."""
 _CLEANING = 60.0
-_WITHOUT_OPTIONS = ("-o", "addopts=", "-o", "minversion=", "-o", "required_plugins=")
+WITHOUT_OPTIONS = ("-o", "addopts=", "-o", "minversion=", "-o", "required_plugins=")
+"""Words for pytest that take the repository's own back."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
+class Way:
     """How one runner is started: the scripts to put beside each other, the first of them with these words."""
 
     scripts: tuple[str, ...]
@@ -69,18 +71,18 @@ class _Asked:
     order_seed: str
 
 
-_PYTEST = _Way(
+PYTEST = Way(
     scripts=("pytest_reporter.py", "event_lines.py", "pytest_guard.py", "tamper_watch.py"),
     words=(
         *("--continue-on-collection-errors", "--maxfail=0", "--rootdir=.", "--color=no", "--tb=short"),
         *("-p", "no:randomly", "-o", "cache_dir={folder}/cache"),
     ),
 )
-_UNITTEST = _Way(scripts=("unittest_reporter.py", "unittest_loading.py", "event_lines.py"))
-_WAYS: Mapping[TestRunner, _Way] = {
-    TestRunner.PYTEST: _PYTEST,
+_UNITTEST = Way(scripts=("unittest_reporter.py", "unittest_loading.py", "event_lines.py"))
+_WAYS: Mapping[TestRunner, Way] = {
+    TestRunner.PYTEST: PYTEST,
     TestRunner.UNITTEST: _UNITTEST,
-    TestRunner.NOSE: _Way(scripts=("nose_reporter.py", *_UNITTEST.scripts)),
+    TestRunner.NOSE: Way(scripts=("nose_reporter.py", *_UNITTEST.scripts)),
     TestRunner.DJANGO: replace(_UNITTEST, words=("--django",)),
 }
 
@@ -110,7 +112,7 @@ def run_tests(
     left = timeout - (monotonic() - started)
     if not _refused(report) or left < 1:
         return report
-    if way is _PYTEST:
+    if way is PYTEST:
         return _without_options(sandbox, asked, report, timeout=left)
     again = run_tests(
         sandbox,
@@ -123,7 +125,7 @@ def run_tests(
 
 
 def _without_options(sandbox: RunningSandbox, asked: _Asked, report: TestReport, *, timeout: float) -> TestReport:
-    way = replace(_PYTEST, words=(*_PYTEST.words, *_WITHOUT_OPTIONS))
+    way = replace(PYTEST, words=(*PYTEST.words, *WITHOUT_OPTIONS))
     again = _attempt(sandbox, way, asked, timeout=timeout)
     if again.exit_code == USAGE_ERROR:
         return report  # not a matter of options: the first log tells it as the repository sees it
@@ -140,7 +142,7 @@ def _after(note: str, report: TestReport, line: str, again: TestReport) -> TestR
     return replace(again, log_tail=clean_text(log, limit=LOG_LIMIT + 4096))
 
 
-def _attempt(sandbox: RunningSandbox, way: _Way, asked: _Asked, *, timeout: float) -> TestReport:
+def _attempt(sandbox: RunningSandbox, way: Way, asked: _Asked, *, timeout: float) -> TestReport:
     # Random, so that no patch can know where to put a forged report.
     folder = f"/tmp/swemill-{secrets.token_hex(8)}"
     place = f"{folder}/{secrets.token_hex(8)}.jsonl"
@@ -151,7 +153,7 @@ def _attempt(sandbox: RunningSandbox, way: _Way, asked: _Asked, *, timeout: floa
         *(word.format(folder=folder) for word in way.words),
         *(path if not path.startswith("-") else f"./{path}" for path in asked.test_files),
     ]
-    env = {**_ENVIRONMENT, "SWEMILL_REPORT": place}
+    env = {**ENVIRONMENT, "SWEMILL_REPORT": place}
     if asked.order_seed:
         env["SWEMILL_ORDER"] = asked.order_seed
     if asked.until_first_pass:
