@@ -82,8 +82,8 @@ def failure(report: TestReport) -> tuple[Reason, str] | None:
     if report.finished:
         return None
     if report.running or report.outcomes or report.collected:
-        return Reason.TESTS_CRASHED, f"pytest ended early with exit code {report.exit_code}, {so_far}"
-    return Reason.NO_REPORT, f"pytest ended with exit code {report.exit_code} before it collected a test"
+        return Reason.TESTS_CRASHED, f"the run ended early with exit code {report.exit_code}, {so_far}"
+    return Reason.NO_REPORT, f"the run ended with exit code {report.exit_code} before a test was collected"
 
 
 def some(tests: Iterable[str], limit: int = 5) -> str:

@@ -248,6 +248,8 @@ class Environment(Base):
     """Tag of the shared image below; empty where the instance was built in one step."""
     plans_blob: Mapped[str | None] = mapped_column(default=None)
     """How its images are made again (``environment.plans_json``)."""
+    test_runner: Mapped[str] = mapped_column(default="pytest")
+    """What the suite is run with."""
 
 
 class Validation(Base):

@@ -13,6 +13,7 @@ from swemill.models import Environment, Instance
 from swemill.patches import BadPatch
 from swemill.store.loading import ValidatedInstance
 from swemill.testreports import official
+from swemill.values import TestRunner
 from swemill.wiring import Mill
 
 
@@ -27,7 +28,7 @@ def dataset_row(mill: Mill, row: ValidatedInstance) -> dict[str, Any]:
     """
     patch, test_patch = mill.blobs.get(row.instance.patch_blob), mill.blobs.get(row.instance.test_patch_blob)
     tests = [*row.validation.fail_to_pass, *row.validation.pass_to_pass]
-    script = _script(mill, row.instance, test_patch, tests)
+    script = _script(mill, row, test_patch, tests)
     item = {
         **_told(row.instance),
         **_text("patch", patch),
@@ -44,10 +45,14 @@ def dataset_row(mill: Mill, row: ValidatedInstance) -> dict[str, Any]:
     return {**item, "harness_limits": _limits(mill, row.environment, item, tests)}
 
 
-def _script(mill: Mill, instance: Instance, test_patch: bytes, tests: list[str]) -> str:
-    """Empty for a test patch that nobody can apply: no reason to keep all other instances from being exported."""
+def _script(mill: Mill, row: ValidatedInstance, test_patch: bytes, tests: list[str]) -> str:
+    """Empty where there can be none (``_limits``): no reason to keep all other instances from being exported."""
+    if row.environment.test_runner != TestRunner.PYTEST:
+        return ""
     try:
-        return official.evaluation_script(instance.base_commit, test_patch, tests, timeout=mill.settings.test_timeout)
+        return official.evaluation_script(
+            row.instance.base_commit, test_patch, tests, timeout=mill.settings.test_timeout
+        )
     except BadPatch:
         return ""
 
@@ -82,7 +87,9 @@ def _limits(mill: Mill, environment: Environment, item: Mapping[str, Any], tests
         limits.append(f"its log parser does not give back {len(lost)} of {len(tests)} test ids: {some(lost)}")
     if item["patch_base64"]:
         limits.append("its predictions are UTF-8, and the gold patch is not: it is in patch_base64")
-    if not item["eval_script"]:
+    if environment.test_runner != TestRunner.PYTEST:
+        limits.append(f"its tests run under {environment.test_runner}, and there is no eval_script but for pytest's")
+    elif not item["eval_script"]:
         limits.append("the test patch is no git diff, so that there is no eval_script")
     if not _fills_the_work_folder(mill, environment):
         limits.append("the image was made without a checkout in /testbed: docs/validation.md says how it gets one")

@@ -24,7 +24,7 @@ from swemill.store.facts import Work
 from swemill.store.loading import LoadedInstance, load_instance, proven_environments
 from swemill.store.pending import pending_installs
 from swemill.store.report import history
-from swemill.values import Failure, Installed, InstanceSpec, Loss, Strategy
+from swemill.values import Failure, Installed, InstanceSpec, Loss, Strategy, TestRunner
 from swemill.wiring import Mill
 
 
@@ -187,12 +187,15 @@ def _outcome(mill: Mill, instance_id: str, installed: Installed) -> Outcome:
                 bytes=installed.bytes,
                 environment_image=plans.environment.tag if plans.environment else "",
                 plans_blob=plans_blob,
+                test_runner=installed.runner.value,
             )
         )
 
     detail = (
         f"installed by {installed.strategy.value} in {installed.seconds:.0f} s, {installed.collected} tests collected"
     )
+    if installed.runner is not TestRunner.PYTEST:
+        detail += f" by {installed.runner.value}"
     if rules := plans.candidate.rules if plans.candidate else ():
         detail += f" ({', '.join(rules)})"
     evidence = {TRIES: tries_to_json(installed.tries)} if installed.tries else {}

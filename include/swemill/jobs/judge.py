@@ -50,7 +50,7 @@ def judge(mill: Mill, subject: str) -> Done:
         loaded, validation, _ = validation_of(session, parsed.instance_id)
     if found.validation.id != validation.id:
         raise UnknownSubject(f"{subject} was made on an earlier validation of {parsed.instance_id}; roll out again")
-    instance = instance_spec(mill, loaded.instance)
+    instance = instance_spec(mill, loaded.instance, loaded.environment)
     config = _config(mill)
     work = asked(mill, _work(mill, subject, input_key=found.attempt.effect_key, repository=instance.repository))
 

@@ -5,12 +5,12 @@ from sqlalchemy.orm import Session
 from swemill.errors import UnknownSubject
 from swemill.models import Environment, Instance, Validation
 from swemill.store.loading import LoadedInstance, load_instance
-from swemill.values import BaseInference, InstanceSpec, RepositoryRecord, StatementSource
+from swemill.values import BaseInference, InstanceSpec, RepositoryRecord, StatementSource, TestRunner
 from swemill.wiring import Mill
 
 
-def instance_spec(mill: Mill, row: Instance) -> InstanceSpec:
-    """The instance with its patches."""
+def instance_spec(mill: Mill, row: Instance, environment: Environment | None = None) -> InstanceSpec:
+    """The instance with its patches, as its tests are run in ``environment``."""
     return InstanceSpec(
         instance_id=row.instance_id,
         repository=row.repository,
@@ -27,6 +27,7 @@ def instance_spec(mill: Mill, row: Instance) -> InstanceSpec:
         created_at=row.created_at,
         version=row.version,
         issue_numbers=tuple(row.issue_numbers),
+        runner=TestRunner(environment.test_runner) if environment else TestRunner.PYTEST,
         licence_path=row.licence_path,
         licence=mill.blobs.get(row.licence_blob) if row.licence_blob else b"",
     )

@@ -78,7 +78,7 @@ def rollout(mill: Mill, subject_text: str) -> Done:
     policy = mill.active_policies([subject.policy])[0]
     with mill.store.session() as session:
         loaded, validation, effect = validation_of(session, subject.instance_id)
-    instance = instance_spec(mill, loaded.instance)
+    instance = instance_spec(mill, loaded.instance, loaded.environment)
     work = asked(mill, _work(subject, policy, input_key=effect, repository=instance.repository))
 
     def do() -> Outcome:

@@ -48,7 +48,7 @@ def validate(mill: Mill, instance_id: str) -> Done:
     """
     with mill.store.session() as session:
         loaded, environment, effect = environment_of(session, instance_id)
-    instance = instance_spec(mill, loaded.instance)
+    instance = instance_spec(mill, loaded.instance, environment)
     work = asked(mill, _work(mill, instance_id, repository=instance.repository, input_key=effect))
 
     def do() -> Outcome:

@@ -215,6 +215,7 @@ def _installed(strategy: Strategy, candidate: Candidate, done: _Works, tries: Se
         ),
         lock=done.probed.lock,
         collected=done.probed.report.collected,
+        runner=done.probed.runner,
         log=f"{done.built.log[-TAIL:]}\n== probe\n{done.probed.report.log_tail}",
         seconds=sum(one.seconds for one in tries),
         bytes=done.built.bytes,

@@ -129,7 +129,7 @@ def _judge_in(sandbox: RunningSandbox, named: _Case, config: JudgeConfig) -> Ver
         return case.verdict(Reason.PATCH_DOES_NOT_APPLY, f"the patch stands in the way of the tests: {words}")
     # Whatever this looks at is protected, so a candidate has no say in what runs.
     targets = targets_of(instance.test_patch, files(sandbox), layout)
-    report = run_tests(sandbox, test_files=targets, timeout=config.test_timeout)
+    report = run_tests(sandbox, test_files=targets, timeout=config.test_timeout, runner=instance.runner)
     if trouble := failure(report):
         return case.verdict(trouble[0], trouble[1], report=report)
     counts = grade(report, case.fail_to_pass, case.pass_to_pass)

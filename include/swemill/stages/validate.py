@@ -105,7 +105,13 @@ def validate_in(
     """
 
     def run(arm: Arm) -> TestRun:
-        report = run_tests(sandbox, test_files=targets, timeout=config.test_timeout, order_seed=order_seed)
+        report = run_tests(
+            sandbox,
+            test_files=targets,
+            timeout=config.test_timeout,
+            order_seed=order_seed,
+            runner=instance.runner,
+        )
         return TestRun(arm=arm, round=number, order_seed=order_seed, report=report)
 
     layout = layout_of(sandbox, instance.base_commit)

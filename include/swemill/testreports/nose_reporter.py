@@ -69,10 +69,12 @@ class ReportingPlugin:
         if not _is_failure(test):
             self.started += 1
             self._events.emit("collected", n=self.started)
+        self._events.guard.test_begins(_inner(test), self._running)
         self._events.emit("start", id=self._running)
 
     def stopTest(self, test: Any) -> None:
         """A test ends, with the worst that was said of it."""
+        self._events.guard.look()
         name, found, self._running = self._running, self._found, ""
         outcome = next((word for word in ("error", "failed", "passed", "skipped") if word in found), None)
         if outcome is None:
@@ -107,8 +109,12 @@ class ReportingPlugin:
             self._events.emit("collect", id=_name(test), outcome=outcome)
 
 
+def _inner(test: Any) -> Any:
+    return getattr(test, "test", test)
+
+
 def _is_failure(test: Any) -> bool:
-    return type(getattr(test, "test", None)).__name__ == "Failure"
+    return type(_inner(test)).__name__ == "Failure"
 
 
 def _name(test: Any) -> str:
@@ -140,6 +146,7 @@ def main() -> int:
         return _UNUSABLE
     plugin = ReportingPlugin(events)
     sys.path.insert(0, str(Path.cwd()))
+    events.guard.run_begins()
     words, sys.argv[:] = sys.argv[1:], ["nosetests"]
     command = ["nosetests", "--verbosity=2", *words]
     try:
@@ -151,6 +158,7 @@ def main() -> int:
         os.environ["NOSE_IGNORE_CONFIG_FILES"] = "1"
         run = program(argv=command, addplugins=[plugin], exit=False)
     status = 1 if plugin.troubled or not run.success else 0 if plugin.started else _NOTHING_RAN
+    events.guard.look()
     events.emit("end", status=status)
     return status
 

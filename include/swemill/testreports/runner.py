@@ -78,7 +78,9 @@ PYTEST = Way(
         *("-p", "no:randomly", "-o", "cache_dir={folder}/cache"),
     ),
 )
-_UNITTEST = Way(scripts=("unittest_reporter.py", "unittest_loading.py", "event_lines.py"))
+_UNITTEST = Way(
+    scripts=("unittest_reporter.py", "unittest_loading.py", "event_lines.py", "unittest_guard.py", "tamper_watch.py")
+)
 _WAYS: Mapping[TestRunner, Way] = {
     TestRunner.PYTEST: PYTEST,
     TestRunner.UNITTEST: _UNITTEST,

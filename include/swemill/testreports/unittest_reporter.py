@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from swemill.testreports.event_lines import line_writer, read_key
+    from swemill.testreports.unittest_guard import Guard
     from swemill.testreports.unittest_loading import Loading, django_command, flat, is_stand_in
 else:
     from event_lines import line_writer, read_key
+    from unittest_guard import Guard
     from unittest_loading import Loading, django_command, flat, is_stand_in
 
 if __name__ == "__main__":
@@ -46,6 +48,7 @@ class Events:
         self.until_first_pass = until_first_pass
         self.order_seed = order_seed
         self._write_line = line_writer(path, read_key())
+        self.guard = Guard(lambda what: self.emit("tampered", what=what))
 
     @classmethod
     def of_environment(cls) -> "Events":
@@ -95,15 +98,18 @@ class ReportingResult(unittest.TextTestResult):
             place = type(test)
             self._planned.append((spelled(test), place.__module__, f"{place.__module__}.{place.__qualname__}"))
         self.events.emit("collected", n=len(tests))
+        self.events.guard.loaded(tests)
 
     def startTest(self, test: unittest.TestCase) -> None:
         name = spelled(test)
         self._running[id(test)] = (name, self._clock(), [])
+        self.events.guard.test_begins(test, name)
         self.events.emit("start", id=name)
         super().startTest(test)
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
+        self.events.guard.look()
         name, since, found = self._running.pop(id(test), ("", 0.0, []))
         outcome = next((word for word in _WORST_FIRST if word in found), None)
         if outcome is None:
@@ -133,7 +139,9 @@ class ReportingResult(unittest.TextTestResult):
 
     def addSuccess(self, test: unittest.TestCase) -> None:
         super().addSuccess(test)
-        self._note(test, "passed")
+        # An exception that was taken for an expected one, of a test that nobody expects to fail.
+        hidden = getattr(getattr(test, "_outcome", None), "expectedFailure", None)
+        self._note(test, "failed" if hidden else "passed")
 
     def addError(self, test: unittest.TestCase, err: Any) -> None:
         self._note(test, "error")  # first: printing an error runs its own __str__
@@ -148,7 +156,7 @@ class ReportingResult(unittest.TextTestResult):
         super().addSkip(test, reason)
 
     def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
-        self._note(test, "xfailed")
+        self._note(test, "xfailed" if self.events.guard.expects_failure(test) else "failed")
         super().addExpectedFailure(test, err)
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
@@ -183,6 +191,7 @@ class ReportingRunner(unittest.TextTestRunner):
 def run_places(events: Events, places: "list[str]") -> int:
     """Load and run; the exit status, as unittest (from 3.12 on) and pytest have it."""
     loading = Loading(events.emit)
+    events.guard.run_begins()
     suite = loading.suite(places)
     warnings = None if sys.warnoptions else "default"
     result = ReportingRunner(verbosity=2, resultclass=ReportingResult, warnings=warnings).run(suite)
@@ -191,10 +200,11 @@ def run_places(events: Events, places: "list[str]") -> int:
     return 0 if result.testsRun else _NOTHING_RAN
 
 
-def run_script(words: "list[str]") -> int:
+def run_script(events: Events, words: "list[str]") -> int:
     """Run a script as ``__main__``, with unittest's runner replaced by the reporting one; the exit status."""
     ReportingRunner.resultclass = ReportingResult
     unittest.TextTestRunner = unittest.runner.TextTestRunner = ReportingRunner  # type: ignore[misc]
+    events.guard.run_begins()
     sys.argv[:] = words
     os.environ["DJANGO_TEST_PROCESSES"] = "1"
     sys.path.insert(0, str(Path(words[0]).resolve().parent))
@@ -218,10 +228,11 @@ def main() -> int:
         command = django_command(words[1:])
         if not command:
             return _UNUSABLE
-        status = run_script(command)
+        status = run_script(events, command)
     else:
         sys.argv[:] = ["python -m unittest"]
         status = run_places(events, words)
+    events.guard.look()
     events.emit("end", status=status)
     return status
 

@@ -26,7 +26,6 @@ from swemill.values.installations import (
     Installed,
     Phase,
     Submodule,
-    TestRunner,
     Try,
 )
 from swemill.values.instances import InstanceSpec, instance_id
@@ -40,7 +39,7 @@ from swemill.values.repositories import (
 )
 from swemill.values.rollouts import AgentResult, ModelEndpoint, PolicySpec, RolloutResult
 from swemill.values.sandbox import ExecResult, Limits, SandboxSpec
-from swemill.values.tests import TestOutcome, TestReport
+from swemill.values.tests import TestOutcome, TestReport, TestRunner
 from swemill.values.training import JobState, JobStatus, TrainingJob
 from swemill.values.verdicts import Arm, FlakyTest, Loss, TestRun, Unsteady, Validated, Verdict
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from swemill.values.environments import BuildPlan, Strategy
+from swemill.values.tests import TestRunner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +29,6 @@ class CommitTree:
     files: Mapping[str, bytes]
     """Contents of those files that inference reads (``environment.inference.is_wanted``), of bounded size."""
     submodules: tuple[Submodule, ...] = ()
-
-
-class TestRunner(StrEnum):
-    """What the repository itself runs its tests with."""
-
-    __test__ = False  # for pytest: this is no test class
-
-    PYTEST = "pytest"
-    UNITTEST = "unittest"
-    NOSE = "nose"
-    DJANGO = "django"
-    """A ``runtests.py`` or ``manage.py test`` of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,5 +188,7 @@ class Installed:
     log: str
     seconds: float
     bytes: int
+    runner: TestRunner = TestRunner.PYTEST
+    """What the suite was run with when a test passed."""
     tries: tuple[Try, ...] = ()
     """What was tried, in order; the last one is this."""

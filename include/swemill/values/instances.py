@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from swemill.values.forge import BaseInference, StatementSource
+from swemill.values.tests import TestRunner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class InstanceSpec:
     version: str = ""
     issue_numbers: tuple[int, ...] = ()
     """The issues that the statement was made of."""
+    runner: TestRunner = TestRunner.PYTEST
+    """What its tests are run with: what its environment was proven by. pytest until it has one."""
     licence_path: str = ""
     """The licence file at the base commit; empty without one, or where the forge has none to show."""
     licence: bytes = b""

@@ -18,12 +18,24 @@ class TestOutcome(StrEnum):
     __test__ = False
 
 
+class TestRunner(StrEnum):
+    """What a suite is run with."""
+
+    PYTEST = "pytest"
+    UNITTEST = "unittest"
+    NOSE = "nose"
+    DJANGO = "django"
+    """A ``runtests.py`` or ``manage.py test`` of its own."""
+
+    __test__ = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class TestReport:
     """Structured result of one test run, kept even when the run ended badly."""
 
     outcomes: Mapping[str, TestOutcome]
-    """Outcome by test id (``path::Class::test[param]``)."""
+    """Outcome by test id (``path::Class::test[param]``; docs/validation.md has the spelling of other runners)."""
     collected: int
     finished: bool
     """The framework reached its own end of session."""
