@@ -25,7 +25,10 @@ from swemill_airflow.steps import start_run
     doc_md=__doc__,
     params={
         "stage": Param(
-            "install", enum=["install", "validate", "rollout", "judge"], title="Stage", description="What lost them."
+            "install",
+            enum=["install", "validate", "revalidate", "rollout", "judge"],
+            title="Stage",
+            description="What lost them.",
         ),
         "reasons": Param(
             [],

@@ -14,6 +14,7 @@ class Stage(StrEnum):
     HARVEST = "harvest"
     INSTALL = "install"
     VALIDATE = "validate"
+    REVALIDATE = "revalidate"
     ROLLOUT = "rollout"
     JUDGE = "judge"
     RELEASE = "release"
@@ -74,6 +75,10 @@ class Reason(StrEnum):
     # admit
     PASSES_WITHOUT_PATCH = "passes_without_patch"
     GOLD_NOT_RESOLVED = "gold_not_resolved"
+    # revalidate
+    ROTTED = "rotted"
+    TIME_BOMB = "time_bomb"
+    DEPENDS_ON_MACHINE = "depends_on_machine"
     # rollout
     EMPTY_PATCH = "empty_patch"
     TURN_LIMIT = "turn_limit"
@@ -140,6 +145,9 @@ ADVICE: dict[Reason, str] = {
     Reason.NO_REPORT: "The run left no test results: see the log's tail (usually an import error in conftest.py).",
     Reason.PASSES_WITHOUT_PATCH: "Judged without any patch, FAIL_TO_PASS tests pass: they are flaky, or depend on what ran before.",
     Reason.GOLD_NOT_RESOLVED: "Judged as a candidate, the gold patch does not resolve: flaky tests, or judging drops a part of it.",
+    Reason.ROTTED: "It was valid once and is not any more: see which tests differ. A new validation that passes (new environment, settings) or `swemill revalidate INSTANCE` brings it back.",
+    Reason.TIME_BOMB: "Its tests depend on the date and will fail, or pass by themselves, within a year. Nothing to do, unless a new validation leaves these tests out.",
+    Reason.DEPENDS_ON_MACHINE: "Its tests hold only under one host name, locale and time zone: a verdict elsewhere would be another one.",
     Reason.EMPTY_PATCH: "The agent finished without changing a file.",
     Reason.TURN_LIMIT: "The agent used all its turns (policy limit `turns`).",
     Reason.COST_LIMIT: "The agent used its budget (policy limit `dollars`).",

@@ -78,11 +78,13 @@ class Settings:
     ladder: tuple[str, ...]
     """Strategies of installation, in the order in which they are tried, comma-separated."""
     test_timeout: int
+    """Seconds one test run may take."""
     validation_rounds: int
     """Rounds of a validation, two runs of the tests each."""
     wrong_patches: int
     """Most wrong patches that the tests of an instance are tried with."""
-    """Seconds one test run may take."""
+    revalidation_share: float
+    """Share of the accepted instances that are tried again each week."""
     sandbox_memory: int
     """Bytes of memory (and memory+swap) of a sandbox."""
     sandbox_cpus: float
@@ -174,6 +176,7 @@ class Settings:
             test_timeout=_number(env, "SWEMILL_TEST_TIMEOUT", 600),
             validation_rounds=_number(env, "SWEMILL_VALIDATION_ROUNDS", 3),
             wrong_patches=_number(env, "SWEMILL_WRONG_PATCHES", 4, least=0),
+            revalidation_share=_share(env, "SWEMILL_REVALIDATION_SHARE", 0.1),
             sandbox_memory=_number(env, "SWEMILL_SANDBOX_MEMORY", 4 << 30),
             sandbox_cpus=_cores(env, "SWEMILL_SANDBOX_CPUS", 1.0),
             sandbox_pids=_number(env, "SWEMILL_SANDBOX_PIDS", 512),
@@ -231,6 +234,17 @@ def _cores(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0.01 <= cores <= 1024:  # also refuses NaN
         raise ConfigurationError(f"{name} is {value}; it must be a number of cores from 0.01 to 1024")
     return cores
+
+
+def _share(env: Mapping[str, str], name: str, default: float) -> float:
+    value = env.get(name) or str(default)
+    try:
+        share = float(value)
+    except ValueError:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a share, such as 0.1") from None
+    if not 0 <= share <= 1:  # also refuses NaN
+        raise ConfigurationError(f"{name} is {value}; it must be a share from 0 to 1")
+    return share
 
 
 def _database_url(env: Mapping[str, str]) -> str | None:

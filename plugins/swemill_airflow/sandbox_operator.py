@@ -1,4 +1,4 @@
-"""One hardened container an item: the mapped task behind install, validate, rollout and judge.
+"""One hardened container an item: the mapped task behind install, validate, revalidate, rollout and judge.
 
 Airflow's ``DockerOperator`` brings the life cycle of a task and Airflow's connections to an engine; its own way of
 creating a container lacks the sandbox's policy (capabilities, pids, memory and swap, read-only root, tmpfs) and
@@ -27,8 +27,8 @@ class SandboxOperator(DockerOperator):
     The engine is that of ``docker_conn_id`` or ``docker_url`` where one is given, else that of the settings.
 
     Args:
-        job: ``install``, ``validate``, ``rollout`` or ``judge``.
-        subject: instance id (install, validate) or rollout (rollout, judge).
+        job: ``install``, ``validate``, ``revalidate``, ``rollout`` or ``judge``.
+        subject: instance id (install, validate, revalidate) or rollout (rollout, judge).
         job_arguments: further arguments of the job.
     """
 
@@ -102,6 +102,10 @@ def _job(name: str) -> Callable[..., Done]:
         from swemill.jobs.validate import validate
 
         return validate
+    if name == "revalidate":
+        from swemill.jobs.revalidate import revalidate
+
+        return revalidate
     if name == "rollout":
         from swemill.jobs.rollout import rollout
 

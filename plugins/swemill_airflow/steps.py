@@ -112,7 +112,7 @@ def mapped_stage(job: str, *, asset: Asset, next_job: str, pool: str, minutes: i
     """The whole of a per-instance DAG: pending -> one container an item -> news, reckoning, next run.
 
     Args:
-        job: ``install``, ``validate``, ``rollout`` or ``judge``.
+        job: ``install``, ``validate``, ``revalidate``, ``rollout`` or ``judge``.
         asset: emitted when ``next_job`` has something to do.
         pool: Airflow pool of the mapped tasks.
         minutes: wall clock of one mapped task.

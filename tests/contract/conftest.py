@@ -19,7 +19,7 @@ from swemill.testreports.official import VERSION
 from swemill.values import BuildPlan
 
 BuildTestbed = Callable[..., str]
-"""``build_testbed(checkout, name, steps="shell text")``: the id of an image with a folder as its checkout."""
+"""``build_testbed(checkout, name, steps="shell text", python="3.11")``: the id of an image with that checkout."""
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +42,9 @@ def build_testbed(api) -> Iterator[BuildTestbed]:
     builder = DockerBuilder(api, settings=Settings.load())
     made = []
 
-    def build(checkout: Path, name: str, *, steps: str = "") -> str:
+    def build(checkout: Path, name: str, *, steps: str = "", python: str = "") -> str:
         plan = BuildPlan(
-            base=builder.base().reference,
+            base=builder.base(python).reference,
             files={
                 "testbed.tar": _tar(checkout),
                 "install.sh": f"set -e\n{steps}\ntar -xf /opt/build/testbed.tar -C /opt/testbed\n".encode(),

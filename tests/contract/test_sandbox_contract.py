@@ -130,6 +130,18 @@ def test_files_round_trip_and_folders_are_made(sandbox: RunningSandbox) -> None:
     assert words(sandbox, "cat a/b/c.bin | wc -c") == str(len(data))
 
 
+@pytest.mark.parametrize("kind", ["fake", pytest.param("docker", marks=docker_only)])
+def test_the_host_has_the_name_that_was_asked_for(request: pytest.FixtureRequest, spec: SandboxSpec, kind: str) -> None:
+    engine: SandboxEngine = FakeSandboxEngine()
+    if kind == "docker":
+        engine = DockerSandboxEngine(request.getfixturevalue("api"))
+        spec = replace(spec, image=request.getfixturevalue("image"))
+    for named, name in ((spec, "sandbox"), (replace(spec, hostname="elsewhere"), "elsewhere")):
+        with engine.start(named) as sandbox:
+            assert words(sandbox, "printenv HOSTNAME") == name
+            assert kind == "fake" or words(sandbox, "uname -n") == name
+
+
 def test_what_is_no_regular_file_reads_as_none(sandbox: RunningSandbox) -> None:
     shell(sandbox, "mkfifo pipe; mkdir folder")
     assert sandbox.read("/testbed/absent") is None

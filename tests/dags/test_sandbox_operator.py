@@ -192,9 +192,10 @@ def test_no_name_is_taken_for_code_or_a_file(load_dag: Any, subject: str) -> Non
 def test_an_unknown_job_is_refused(airflow_home: Path) -> None:
     from swemill_airflow.sandbox_operator import _job
 
-    assert {_job(name).__name__ for name in ("install", "validate", "rollout", "judge")} == {
+    assert {_job(name).__name__ for name in ("install", "validate", "revalidate", "rollout", "judge")} == {
         "install",
         "validate",
+        "revalidate",
         "rollout",
         "judge",
     }

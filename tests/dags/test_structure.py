@@ -14,7 +14,13 @@ from swemill.settings import CHECKOUT
 from tests.dags.conftest import DAGS
 
 NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
-MAPPED = {"install": "docker_host", "validate": "docker_host", "rollout": "llm", "judge": "docker_host"}
+MAPPED = {
+    "install": "docker_host",
+    "validate": "docker_host",
+    "revalidate": "docker_host",
+    "rollout": "llm",
+    "judge": "docker_host",
+}
 """DAGs with a mapped task of their own name, and its pool."""
 
 
@@ -40,6 +46,7 @@ def test_every_verb_has_its_dag_in_a_file_of_its_name(dags: dict[str, Any]) -> N
         "harvest",
         "install",
         "validate",
+        "revalidate",
         "rollout",
         "judge",
         "release",
@@ -90,6 +97,7 @@ def test_schedules_are_what_starts_a_dag(dags: dict[str, Any]) -> None:
     assert started_by == {
         "install": ["swemill://instances"],
         "validate": ["swemill://environments"],
+        "revalidate": "0 2 * * 1",
         "rollout": None,
         "judge": ["swemill://rollouts"],
         "release": None,
@@ -117,6 +125,7 @@ def test_every_stage_announces_its_facts(dags: dict[str, Any]) -> None:
         "harvest": ["swemill://instances"],
         "install": ["swemill://environments"],
         "validate": ["swemill://validations"],
+        "revalidate": ["swemill://validations"],
         "rollout": ["swemill://rollouts"],
         "judge": ["swemill://judgements"],
         "release": ["swemill://dataset"],
@@ -184,6 +193,8 @@ def test_a_form_explains_its_fields_and_accepts_its_defaults(dag: Any) -> None:
         ("install", {"strategies": ["newest"]}),
         ("install", {"strategies": ["dated", "dated"]}),
         ("validate", {"only": [5014]}),
+        ("revalidate", {"limit": 0}),
+        ("revalidate", {"only": "pallets__flask-5014"}),
         ("rollout", {"attempts": 0}),
         ("rollout", {"policies": "oracle"}),
         ("judge", {"limit": -1}),

@@ -161,6 +161,17 @@ class History:
                     )
                 )
 
+    def revalidate(
+        self, instance_id: str, validation: str, *, week: str = "2024-W01", reason: Reason | None = None
+    ) -> str:
+        """A re-validation of a validation: held, or lost for a reason."""
+        item = work(
+            Stage.REVALIDATE, instance_id, validation, {"week": week}, instance_id=instance_id, repository="o/n"
+        )
+        with self.store.session() as session:
+            self._attempt(session, item, reason)
+        return item.effect_key
+
     def validated(self, number: int = 1, **instance: Any) -> tuple[str, str]:
         """A validated instance; returns its id and the validation's effect key."""
         found = self.harvest(number, **instance)

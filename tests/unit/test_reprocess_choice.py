@@ -47,8 +47,8 @@ def test_without_a_word_everything_is_chosen():
 @pytest.mark.parametrize(
     "words, told",
     [
-        ({"stage": "validation"}, "no stage of reprocess is called 'validation'; did you mean validate?"),
-        ({"stage": "harvest"}, "there are: install, validate, rollout, judge"),
+        ({"stage": "validation"}, "no stage of reprocess is called 'validation'; did you mean validate or revalidate?"),
+        ({"stage": "harvest"}, "there are: install, validate, revalidate, rollout, judge"),
         ({"reasons": ["test_timed_out"]}, "no reason is called 'test_timed_out'; did you mean tests_timed_out"),
         ({"reasons": ["no_report", "xyz"]}, "no reason is called 'xyz'; there are: fork, archived"),
         ({"since": "yesterday"}, "since is 'yesterday': write a date such as"),

@@ -1,8 +1,8 @@
 """A sandbox that is no sandbox: commands as plain subprocesses in a temporary folder, for fast tests and trusted code.
 
 It honours the port's contract where a process on the host can (exit codes, output limit, time-outs, files, left-behind
-processes) and nothing of the confinement: never give it foreign code. ``/testbed``, ``/tmp`` and ``/opt`` in commands,
-paths and environment stand for folders of its own.
+processes) and nothing of the confinement: never give it foreign code. Its host name is but a variable. ``/testbed``,
+``/tmp`` and ``/opt`` in commands, paths and environment stand for folders of its own.
 """
 
 import os
@@ -138,7 +138,7 @@ class FakeSandboxEngine:
                 self._prepare(Path(folder))
             self.running[spec.name] = spec
             try:
-                yield FakeSandbox(Path(folder).resolve(), env=spec.env)
+                yield FakeSandbox(Path(folder).resolve(), env={"HOSTNAME": spec.hostname, **spec.env})
             finally:
                 self.running.pop(spec.name, None)
 

@@ -18,6 +18,7 @@ from swemill.reasons import ADVICE, Reason, Stage
 from swemill.stages.adaptive import TRIES
 from swemill.store import report, repository_report
 from swemill.store.flakes import flakes_of
+from swemill.store.quarantine import Quarantine, quarantine_of
 from swemill.values import instance_id
 from swemill.wiring import Mill
 
@@ -86,6 +87,7 @@ def explain(
         incidents = report.incidents(session, instance)
         asked = report.asked_again(session, instance)
         flaky = flakes_of(session, instance)
+        quarantine = quarantine_of(session, instance)
     if not attempts and not incidents:
         raise UnknownSubject(f"nothing is known of {instance!r}; `swemill instances` lists what there is")
     if as_json:
@@ -97,6 +99,9 @@ def explain(
                         {"stage": i.stage, "cause": i.cause, "message": i.message, "at": i.at.isoformat()}
                         for i in incidents
                     ],
+                    "quarantine": {**quarantine._asdict(), "since": quarantine.since.isoformat()}
+                    if quarantine
+                    else None,
                     "asked_again": [{**one._asdict(), "asked_at": one.asked_at.isoformat()} for one in asked],
                 },
                 indent=2,
@@ -108,6 +113,8 @@ def explain(
     told += [(one.asked_at, _asked_text(one)) for one in asked]
     for _, text in sorted(told):
         typer.echo(text)
+    if quarantine:
+        typer.echo(_quarantine_text(instance, quarantine))
 
 
 def _attempt(mill: Mill, attempt: Attempt, flaky: Sequence[Flake]) -> dict[str, object]:
@@ -185,6 +192,14 @@ def _asked_text(asked: report.AskedAgain) -> str:
     why = f": {asked.why}" if asked.why else ""
     return (
         f"\n{title}  {asked.asked_at:%Y-%m-%d %H:%M:%S}\n  {what}  {printable(f'asked for by {asked.asked_by}{why}')}"
+    )
+
+
+def _quarantine_text(instance: str, quarantine: Quarantine) -> str:
+    title = typer.style(f"quarantined since {quarantine.since:%Y-%m-%d %H:%M:%S}: {quarantine.reason}", fg="red")
+    return (
+        f"\n{title}\n  in no rollout, judgement, evaluation, release or export until `swemill revalidate "
+        f"{printable(instance)}` or a new validation passes"
     )
 
 

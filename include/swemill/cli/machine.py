@@ -21,8 +21,8 @@ from swemill.settings import Settings
 from swemill.store import report, repository_report
 from swemill.wiring import Mill
 
-_PASS = [stage for stage in Stage if stage is not Stage.DISCOVER]
-"""What a pass goes through: which repositories there are is decided before it."""
+_PASS = [stage for stage in Stage if stage not in (Stage.DISCOVER, Stage.REVALIDATE)]
+"""What a pass goes through: which repositories there are is decided before it, and what rots shows in weeks."""
 
 
 def register(app: typer.Typer) -> None:

@@ -12,6 +12,7 @@ from swemill.jobs import evaluate as evaluate_job
 from swemill.jobs import install as install_job
 from swemill.jobs import judge as judge_job
 from swemill.jobs import release as release_job
+from swemill.jobs import revalidate as revalidate_job
 from swemill.jobs import rollout as rollout_job
 from swemill.jobs import train as train_job
 from swemill.jobs import validate as validate_job
@@ -24,7 +25,7 @@ Rollouts = Annotated[list[str] | None, typer.Argument(help="Rollouts, instance@p
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (install, validate, rollout, judge, release, train, evaluate, reap):
+    for command in (install, validate, revalidate, rollout, judge, release, train, evaluate, reap):
         app.command()(command)
 
 
@@ -68,6 +69,16 @@ def validate(instances: Instances = None) -> None:
     """Run the tests before and after the gold patch; record FAIL_TO_PASS and PASS_TO_PASS."""
     mill = open_mill()
     _each(instances or validate_job.pending(mill), lambda instance: validate_job.validate(mill, instance))
+
+
+def revalidate(
+    instances: Annotated[
+        list[str] | None, typer.Argument(help="Instance ids; none: this week's sample and what is in quarantine.")
+    ] = None,
+) -> None:
+    """Try accepted instances again: today, a year ahead, on another machine; what fails goes into quarantine."""
+    mill = open_mill()
+    _each(instances or revalidate_job.pending(mill), lambda instance: revalidate_job.revalidate(mill, instance))
 
 
 def rollout(

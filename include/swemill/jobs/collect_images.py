@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from swemill.jobs import judge, rollout, validate
+from swemill.jobs import judge, revalidate, rollout, validate
 from swemill.stages.collect_images import Need, Removal, choose, counted
 from swemill.store.image_use import ImageUse, image_use
 from swemill.values import ImageLevel, StoredImage
@@ -159,7 +159,7 @@ def _uses(mill: Mill, images: Sequence[StoredImage]) -> Mapping[str, ImageUse]:
 def _waiting(mill: Mill) -> Mapping[str, Sequence[str]]:
     """Effect keys of the pending work that runs in an instance's image, by instance id."""
     keys = defaultdict(list)
-    for work in (*validate.waiting(mill), *rollout.waiting(mill), *judge.waiting(mill)):
+    for work in (*validate.waiting(mill), *revalidate.waiting(mill), *rollout.waiting(mill), *judge.waiting(mill)):
         if work.instance_id:
             keys[work.instance_id].append(work.effect_key)
     return keys

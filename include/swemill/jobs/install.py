@@ -58,7 +58,7 @@ def install(mill: Mill, instance_id: str, *, strategies: Sequence[str] = ()) -> 
     """
     with mill.store.session() as session:
         loaded = load_instance(session, instance_id)
-    instance = instance_spec(mill, loaded.instance)
+    instance = instance_spec(mill, loaded.instance, None)
     done = Done(subject=instance_id, passed=False, reason=Reason.NO_NEIGHBOUR.value, detail=ADVICE[Reason.NO_NEIGHBOUR])
     for strategy in ladder(mill, strategies):
         neighbours = _neighbours(mill, instance) if strategy is Strategy.REUSE else []

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from swemill.errors import UnknownSubject
 from swemill.jobs.install import ensure_image
-from swemill.jobs.load import instance_spec, validation_of
+from swemill.jobs.load import instance_spec, standing_validation_of
 from swemill.jobs.perform import Done, Outcome, asked, perform, sandbox_spec
 from swemill.jobs.rollout import Subject
 from swemill.models import Judgement
@@ -42,12 +42,13 @@ def judge(mill: Mill, subject: str) -> Done:
     """Judge one rollout.
 
     Raises:
-        UnknownSubject: no such rollout, or it was made on an earlier validation. SandboxUnavailable: retry.
+        UnknownSubject: no such rollout, or it was made on an earlier validation. UserError: the instance is
+            quarantined. SandboxUnavailable: retry.
     """
     parsed = Subject.parse(subject)
     with mill.store.session() as session:
         found = load_rollout(session, subject)
-        loaded, validation, _ = validation_of(session, parsed.instance_id)
+        loaded, validation, _ = standing_validation_of(session, parsed.instance_id)
     if found.validation.id != validation.id:
         raise UnknownSubject(f"{subject} was made on an earlier validation of {parsed.instance_id}; roll out again")
     instance = instance_spec(mill, loaded.instance, loaded.environment)

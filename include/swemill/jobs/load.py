@@ -5,12 +5,13 @@ from sqlalchemy.orm import Session
 from swemill.errors import UnknownSubject
 from swemill.models import Environment, Instance, Validation
 from swemill.store.loading import LoadedInstance, load_instance
+from swemill.store.quarantine import refuse_quarantined
 from swemill.values import BaseInference, InstanceSpec, RepositoryRecord, StatementSource, TestRunner
 from swemill.wiring import Mill
 
 
-def instance_spec(mill: Mill, row: Instance, environment: Environment | None = None) -> InstanceSpec:
-    """The instance with its patches, as its tests are run in ``environment``."""
+def instance_spec(mill: Mill, row: Instance, environment: Environment | None) -> InstanceSpec:
+    """The instance with its patches, as its tests are run in ``environment``; by pytest while it has none."""
     return InstanceSpec(
         instance_id=row.instance_id,
         repository=row.repository,
@@ -64,3 +65,14 @@ def validation_of(session: Session, instance_id: str) -> tuple[LoadedInstance, V
         raise UnknownSubject(f"{instance_id} is not validated; run `swemill validate {instance_id}` first")
     environment = session.get_one(Environment, loaded.validation.environment_id)
     return loaded._replace(environment=environment), loaded.validation, loaded.validation_effect
+
+
+def standing_validation_of(session: Session, instance_id: str) -> tuple[LoadedInstance, Validation, str]:
+    """The same, of an instance that may be worked on.
+
+    Raises:
+        UnknownSubject: likewise. UserError: it is quarantined.
+    """
+    found = validation_of(session, instance_id)
+    refuse_quarantined(session, instance_id)
+    return found

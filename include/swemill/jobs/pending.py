@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swemill.jobs import evaluate, harvest, harvest_github, install, judge, release, rollout, train, validate
+from swemill.jobs import (
+    evaluate,
+    harvest,
+    harvest_github,
+    install,
+    judge,
+    release,
+    revalidate,
+    rollout,
+    train,
+    validate,
+)
 from swemill.jobs.windows import window
 from swemill.reasons import Stage
 from swemill.wiring import Mill
@@ -15,8 +26,9 @@ def of(mill: Mill, job: str, params: Mapping[str, Any]) -> list[str]:
 
     Args:
         params: fields of the job's trigger form that decide what is pending: ``strategies`` (install),
-            ``policies`` and ``attempts`` (rollout), ``policies`` and ``split`` (evaluate), ``source`` and ``archive``,
-            or ``repositories``, ``since`` and ``until`` (harvest), ``config`` and ``overrides`` (train).
+            ``only`` (revalidate), ``policies`` and ``attempts`` (rollout), ``policies`` and ``split`` (evaluate),
+            ``source`` and ``archive``, or ``repositories``, ``since`` and ``until`` (harvest), ``config`` and
+            ``overrides`` (train).
 
     Raises:
         ValueError: no job has that name.
@@ -32,6 +44,8 @@ def of(mill: Mill, job: str, params: Mapping[str, Any]) -> list[str]:
             return install.pending(mill, strategies=params.get("strategies") or ())
         case Stage.VALIDATE:
             return validate.pending(mill)
+        case Stage.REVALIDATE:
+            return revalidate.pending(mill, named=params.get("only") or ())
         case Stage.ROLLOUT:
             return rollout.pending(mill, policies=params.get("policies"), attempts=params.get("attempts") or 1)
         case Stage.JUDGE:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from swemill.jobs import install, judge, rollout, validate
+from swemill.jobs import install, judge, revalidate, rollout, validate
 from swemill.jobs.reprocess_choice import Again, Choice, Reprocessed, Standing
 from swemill.jobs.windows import window
 from swemill.reasons import Stage
@@ -72,6 +72,9 @@ def _config_keys(mill: Mill, choice: Choice) -> Callable[[Lost], str | None]:
         case Stage.VALIDATE:
             validating = validate.config_key(mill)
             return lambda lost: validating
+        case Stage.REVALIDATE:
+            revalidating = revalidate.config_key(mill)
+            return lambda lost: revalidating
         case Stage.JUDGE:
             judging = judge.config_key(mill)
             return lambda lost: judging

@@ -16,7 +16,7 @@ from swemill.reasons import Reason, Stage
 from swemill.store.reprocess import Lost
 from swemill.values import Window
 
-STAGES = (Stage.INSTALL, Stage.VALIDATE, Stage.ROLLOUT, Stage.JUDGE)
+STAGES = (Stage.INSTALL, Stage.VALIDATE, Stage.REVALIDATE, Stage.ROLLOUT, Stage.JUDGE)
 """What can be done again one by one."""
 
 _NAMED = 3

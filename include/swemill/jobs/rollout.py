@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from swemill.errors import UnknownSubject
 from swemill.jobs.install import ensure_image
-from swemill.jobs.load import instance_spec, validation_of
+from swemill.jobs.load import instance_spec, standing_validation_of
 from swemill.jobs.perform import Done, Outcome, asked, perform, sandbox_spec
 from swemill.models import Rollout
 from swemill.reasons import Reason, Stage
@@ -72,12 +72,13 @@ def rollout(mill: Mill, subject_text: str) -> Done:
     """Make one rollout.
 
     Raises:
-        UnknownSubject: the instance is not validated. ProviderUnavailable, ProviderRejected, SandboxUnavailable: retry.
+        UnknownSubject: the instance is not validated. UserError: it is quarantined. ProviderUnavailable,
+            ProviderRejected, SandboxUnavailable: retry.
     """
     subject = Subject.parse(subject_text)
     policy = mill.active_policies([subject.policy])[0]
     with mill.store.session() as session:
-        loaded, validation, effect = validation_of(session, subject.instance_id)
+        loaded, validation, effect = standing_validation_of(session, subject.instance_id)
     instance = instance_spec(mill, loaded.instance, loaded.environment)
     work = asked(mill, _work(subject, policy, input_key=effect, repository=instance.repository))
 

@@ -11,7 +11,7 @@ a test can make it worse but never better, and the exit code must agree with the
 what was tried.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from swemill.grading import Grade, failure, grade, some
@@ -40,6 +40,7 @@ class _Case:
     fail_to_pass: Sequence[str]
     pass_to_pass: Sequence[str]
     empty_ends_it: bool
+    env: Mapping[str, str]
 
     def verdict(self, reason: Reason | None, detail: str, *, report: TestReport | None = None) -> Verdict:
         counts: Grade = grade(report or _NOTHING, self.fail_to_pass, self.pass_to_pass)
@@ -70,11 +71,13 @@ def judge(
     spec: SandboxSpec,
     config: JudgeConfig,
     empty_ends_it: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Judge ``candidate_patch`` in a fresh sandbox of ``image``; ``spec`` gives its name, limits and claim.
 
     The verdict's ``patch`` is the one judged: without sections that touch tests or their configuration. One of which
     nothing is left is a verdict at once, unless ``empty_ends_it`` is False: then the tests are run all the same.
+    ``env`` is what their run has in its environment beyond, or other than, any run.
 
     Raises:
         SandboxUnavailable: the engine, the container or the image is not usable; says nothing about the patch.
@@ -88,6 +91,7 @@ def judge(
         fail_to_pass=fail_to_pass,
         pass_to_pass=pass_to_pass,
         empty_ends_it=empty_ends_it,
+        env=env or {},
     )
     if not candidate_patch.strip() and empty_ends_it:
         return case.verdict(Reason.EMPTY_PATCH, "the patch is empty")
@@ -129,7 +133,7 @@ def _judge_in(sandbox: RunningSandbox, named: _Case, config: JudgeConfig) -> Ver
         return case.verdict(Reason.PATCH_DOES_NOT_APPLY, f"the patch stands in the way of the tests: {words}")
     # Whatever this looks at is protected, so a candidate has no say in what runs.
     targets = targets_of(instance.test_patch, files(sandbox), layout)
-    report = run_tests(sandbox, test_files=targets, timeout=config.test_timeout, runner=instance.runner)
+    report = run_tests(sandbox, test_files=targets, timeout=config.test_timeout, env=case.env, runner=instance.runner)
     if trouble := failure(report):
         return case.verdict(trouble[0], trouble[1], report=report)
     counts = grade(report, case.fail_to_pass, case.pass_to_pass)

@@ -22,6 +22,7 @@ from swemill.models import (
     Validation,
 )
 from swemill.store.chain import newest_environments, newest_instances, newest_validations
+from swemill.store.quarantine import standing_validations
 from swemill.store.sightings import newest_sighted
 from swemill.store.withdrawal import refuse_withdrawn
 
@@ -140,8 +141,11 @@ def resolved_rollouts(session: Session) -> list[LoadedRollout]:
 
 
 def judged_rollouts(session: Session) -> list[LoadedRollout]:
-    """The newest rollout of each subject and policy on its instance's newest validation, with its newest judgement."""
-    newest = newest_validations().subquery()
+    """The newest rollout of each subject and policy on its instance's newest validation, with its newest judgement.
+
+    None of an instance in quarantine.
+    """
+    newest = standing_validations().subquery()
     judged = aliased(Attempt)
     rows = session.execute(
         select(Rollout, Attempt, Policy, Validation, Judgement, judged.effect_key)
@@ -166,11 +170,11 @@ class ValidatedInstance(NamedTuple):
 
 
 def validated_instances(session: Session) -> Iterator[ValidatedInstance]:
-    """Every validated instance with its newest validation, by id.
+    """Every validated instance that is not in quarantine, with its newest validation, by id.
 
     They come in batches while the session is open: all together fill a machine's memory.
     """
-    newest = newest_validations().subquery()
+    newest = standing_validations().subquery()
     rows = session.execute(
         select(Instance, Environment, Validation)
         .join(newest, newest.c.instance_row == Instance.id)
@@ -205,8 +209,8 @@ def held_pulls(session: Session, forge: str, repositories: Sequence[str]) -> lis
 
 
 def validated_ids(session: Session) -> list[tuple[str, str]]:
-    """Instance id and repository of every validated instance, by id."""
-    newest = newest_validations().subquery()
+    """Instance id and repository of every validated instance that is not in quarantine, by id."""
+    newest = standing_validations().subquery()
     rows = session.execute(
         select(Instance.instance_id, Instance.repository)
         .join(newest, newest.c.instance_row == Instance.id)

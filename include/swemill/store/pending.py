@@ -3,16 +3,18 @@
 An attempt that somebody asked to be made again (``store.reprocess``) does not count as one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from math import ceil
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, not_, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from swemill.models import Attempt, Environment, Instance, ReprocessRequest, Rollout
 from swemill.reasons import Stage
 from swemill.store.chain import newest_environments, newest_instances, newest_validations
+from swemill.store.quarantine import is_quarantined, standing_validations
 
 
 class Pending(NamedTuple):
@@ -67,9 +69,34 @@ def pending_validations(session: Session, config_key: str) -> list[Pending]:
     return [Pending(instance_id, instance_id, effect) for instance_id, effect in rows]
 
 
-def pending_rollouts(session: Session, policy_name: str, number: int, config_key: str) -> list[Pending]:
-    """Validated instances on which this policy's ``number``-th rollout has not been made."""
+def pending_revalidations(
+    session: Session, config_key: str, *, seed: str, share: float, least: int, named: Collection[str] = ()
+) -> list[Pending]:
+    """Validated instances that are to be tried again, and were not yet in this configuration.
+
+    What is quarantined, all of it, so that what passes again comes back; then a sample of everything that was ever
+    accepted, as large as ``share`` says and no smaller than ``least``, in an order that ``seed`` shuffles. Where some
+    are ``named``, these and nothing else, in the sample or not.
+    """
     newest = newest_validations().subquery()
+    untried = _untried(Stage.REVALIDATE, newest.c.instance_id, newest.c.effect, config_key)
+    found = select(newest.c.instance_id, newest.c.effect).where(untried)
+    if named:
+        chosen = found.where(newest.c.instance_id.in_(named)).order_by(newest.c.instance_id)
+    else:
+        accepted = newest_validations().subquery()
+        size = max(least, ceil(share * (session.scalar(select(func.count()).select_from(accepted)) or 0)))
+        sample = select(accepted.c.instance_id).order_by(_shuffled(seed, accepted.c.instance_id)).limit(size)
+        suspect = is_quarantined(newest)
+        chosen = found.where(or_(suspect, newest.c.instance_id.in_(sample))).order_by(
+            suspect.desc(), _shuffled(seed, newest.c.instance_id)
+        )
+    return [Pending(instance_id, instance_id, effect) for instance_id, effect in session.execute(chosen)]
+
+
+def pending_rollouts(session: Session, policy_name: str, number: int, config_key: str) -> list[Pending]:
+    """Validated instances on which this policy's ``number``-th rollout has not been made; none in quarantine."""
+    newest = standing_validations().subquery()
     subject = newest.c.instance_id + literal(f"@{policy_name}#{number}")
     rows = session.execute(
         select(subject, newest.c.instance_id, newest.c.effect)
@@ -91,11 +118,11 @@ def pending_judgements(session: Session, config_key: str) -> list[Pending]:
 
 
 def newest_rollouts() -> Select[str, str, str, bool]:
-    """The newest rollout of each subject on its instance's newest validation.
+    """The newest rollout of each subject on its instance's newest validation; none of an instance in quarantine.
 
     As (subject, instance_id, effect, passed); one that passed has a patch to judge.
     """
-    validations = newest_validations().subquery()
+    validations = standing_validations().subquery()
     return (
         select(Attempt.subject, Rollout.instance_id, Attempt.effect_key.label("effect"), Attempt.passed)
         .join(Rollout, Rollout.attempt_id == Attempt.id)
@@ -103,6 +130,10 @@ def newest_rollouts() -> Select[str, str, str, bool]:
         .ext(distinct_on(Attempt.subject))
         .order_by(Attempt.subject, Rollout.id.desc())
     )
+
+
+def _shuffled(seed: str, instance_id: ColumnElement[str]) -> ColumnElement[str]:
+    return func.md5(literal(f"{seed}/") + instance_id)
 
 
 def _untried(

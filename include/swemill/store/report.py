@@ -23,14 +23,25 @@ from swemill.models import (
 )
 from swemill.reasons import Stage
 from swemill.store import repository_report
+from swemill.store.quarantine import quarantining
 from swemill.store.withdrawal import withdrawn
 
 FUNNEL = ("harvested", "installed", "validated", "rolled_out", "judged_resolved", "released")
 """Stages of the funnel, in order. Each counts distinct instances."""
 
 # Of instances and rollouts. Release drops are no losses of a stage before it is reached, and training has no instances.
-_LOSS_STAGES = (Stage.HARVEST, Stage.INSTALL, Stage.VALIDATE, Stage.ROLLOUT, Stage.JUDGE, Stage.RELEASE)
+_LOSS_STAGES = (
+    Stage.HARVEST,
+    Stage.INSTALL,
+    Stage.VALIDATE,
+    Stage.REVALIDATE,
+    Stage.ROLLOUT,
+    Stage.JUDGE,
+    Stage.RELEASE,
+)
 _RESOLVED = ("judged_resolved", "released")
+_SHOWN = (Stage.REVALIDATE.value, Stage.RELEASE.value)
+"""Losses that are shown of an instance that some policy resolved."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +92,16 @@ def funnel(session: Session) -> tuple[list[StageCount], list[LossCount]]:
 
 
 def _current_losses() -> Any:
-    """The newest loss of each (stage, subject) that never passed that stage; of a withdrawn instance, its harvest."""
+    """The newest loss of each (stage, subject) that never passed that stage; of a withdrawn instance, its harvest.
+
+    Of re-validation, which passes and is lost again and again, those that keep an instance in quarantine.
+    """
     passed = aliased(Attempt)
     is_harvest = Attempt.stage == Stage.HARVEST.value
     is_held = _is_held(func.coalesce(Attempt.instance_id, Attempt.subject))
     ever_passed = exists().where(passed.stage == Attempt.stage, passed.subject == Attempt.subject, passed.passed)
+    is_revalidation = Attempt.stage == Stage.REVALIDATE.value
+    overcome = or_(and_(not_(is_revalidation), ever_passed), and_(is_revalidation, Attempt.id.not_in(quarantining())))
     rolled_out = aliased(Attempt)
     # A release passes as a whole: which rollouts got through it, its items tell.
     released = exists().where(
@@ -100,7 +116,7 @@ def _current_losses() -> Any:
             not_(Attempt.passed),
             Attempt.reason.is_not(None),
             Attempt.stage.in_([stage.value for stage in _LOSS_STAGES]),
-            or_(and_(is_held, not_(ever_passed)), and_(not_(is_held), is_harvest)),
+            or_(and_(is_held, not_(overcome)), and_(not_(is_held), is_harvest)),
             not_(released),
         )
         .ext(distinct_on(Attempt.stage, Attempt.subject))
@@ -123,7 +139,8 @@ def instances(
         for (found,) in session.execute(select(column).where(_is_held(column)).distinct()):
             reached[found] = word
     lost: dict[str, list[tuple[str, str]]] = {}
-    rank = {item.value: place for place, item in enumerate(_LOSS_STAGES)}
+    # Of all that was lost of an instance, quarantine matters most.
+    rank = {item.value: place for place, item in enumerate((*_LOSS_STAGES, Stage.REVALIDATE))}
     for row in sorted(session.execute(_current_losses()), key=lambda row: rank[row.stage], reverse=True):
         lost.setdefault(row.instance_id or row.subject, []).append((row.stage, row.reason))
     names = dict(
@@ -138,7 +155,7 @@ def instances(
         word = reached.get(key, "none")
         every = [InstanceLine(key, names.get(key) or "", word, *loss) for loss in lost.get(key, [])]
         # A rollout lost by one policy is no loss of an instance that another policy resolved, unless it is asked for.
-        if not every or (reason is None and word in _RESOLVED and every[0].lost_at not in (stage, Stage.RELEASE.value)):
+        if not every or (reason is None and word in _RESOLVED and every[0].lost_at not in (stage, *_SHOWN)):
             every = [InstanceLine(key, names.get(key) or "", word, None, None)]
         lines += [line for line in every if _wanted(line, stage=stage, reason=reason, repository=repository)][:1]
     return lines

@@ -20,6 +20,7 @@ from swemill.reasons import Reason, Stage
 from swemill.store.chain import newest_environments, newest_instances, newest_validations
 from swemill.store.facts import Work, storable
 from swemill.store.pending import newest_rollouts
+from swemill.store.quarantine import is_quarantined, standing_validations
 from swemill.values import Window
 
 _BATCH = 1000
@@ -66,11 +67,11 @@ def losses(
 ) -> list[Lost]:
     """What ``stage`` lost and could be done now, the oldest loss first.
 
-    What is history is left out: withdrawn instances, work whose input is gone, instances that another strategy has
-    installed, subjects whose newest attempt passed.
+    What is history is left out: withdrawn instances, rollouts of those in quarantine, re-validations of those that are
+    not, work whose input is gone, instances that another strategy has installed, subjects whose newest attempt passed.
 
     Args:
-        stage: install, validate, rollout or judge.
+        stage: install, validate, revalidate, rollout or judge.
         window: when the loss was recorded.
         reasons: only these; none: all.
         strategies: only attempts by these; none: all.
@@ -173,8 +174,11 @@ def _inputs(stage: Stage) -> Subquery:
             return select(newest).where(not_(installed)).subquery()
         case Stage.VALIDATE:
             return newest_environments().subquery()
+        case Stage.REVALIDATE:
+            newest = newest_validations().subquery()
+            return select(newest).where(is_quarantined(newest)).subquery()
         case Stage.ROLLOUT:
-            return newest_validations().subquery()
+            return standing_validations().subquery()
         case Stage.JUDGE:
             rolled_out = newest_rollouts().subquery()
             return select(rolled_out).where(rolled_out.c.passed).subquery()

@@ -69,6 +69,7 @@ class _Asked:
     test_files: tuple[str, ...]
     until_first_pass: bool
     order_seed: str
+    env: Mapping[str, str]
 
 
 PYTEST = Way(
@@ -97,18 +98,22 @@ def run_tests(
     until_first_pass: bool = False,
     order_seed: str = "",
     runner: TestRunner = TestRunner.PYTEST,
+    env: Mapping[str, str] | None = None,
 ) -> TestReport:
     """Run the tests of ``test_files`` (paths in the work folder; none: all) for at most ``timeout`` seconds.
 
     ``until_first_pass`` ends the run at the first test that passes. ``order_seed``, where it is not empty, shuffles
     the tests, the same way for the same seed; nose makes its tests as it goes and keeps its order. ``runner`` is what
-    the suite was written for. The report's ``log_tail`` holds the output's end.
+    the suite was written for. ``env`` is added to the environment, and wins over what all runs have alike (time zone,
+    locale). The report's ``log_tail`` holds the output's end.
 
     Raises:
         SandboxUnavailable: the engine or the container is gone.
     """
     started = monotonic()
-    asked = _Asked(test_files=tuple(test_files), until_first_pass=until_first_pass, order_seed=order_seed)
+    asked = _Asked(
+        test_files=tuple(test_files), until_first_pass=until_first_pass, order_seed=order_seed, env=env or {}
+    )
     way = _WAYS[runner]
     report = _attempt(sandbox, way, asked, timeout=timeout)
     left = timeout - (monotonic() - started)
@@ -122,6 +127,7 @@ def run_tests(
         timeout=left,
         until_first_pass=until_first_pass,
         order_seed=order_seed,
+        env=env,
     )
     return _after(f"{runner} cannot run here, and pytest ran instead. Its words:", report, "--- pytest ---", again)
 
@@ -155,7 +161,7 @@ def _attempt(sandbox: RunningSandbox, way: Way, asked: _Asked, *, timeout: float
         *(word.format(folder=folder) for word in way.words),
         *(path if not path.startswith("-") else f"./{path}" for path in asked.test_files),
     ]
-    env = {**ENVIRONMENT, "SWEMILL_REPORT": place}
+    env = {**ENVIRONMENT, **asked.env, "SWEMILL_REPORT": place}
     if asked.order_seed:
         env["SWEMILL_ORDER"] = asked.order_seed
     if asked.until_first_pass:

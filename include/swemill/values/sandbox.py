@@ -30,6 +30,7 @@ class SandboxSpec:
     stage: str
     subject: str
     env: Mapping[str, str] = field(default_factory=dict)
+    hostname: str = "sandbox"
     index: bool = False
     """It may reach the package index and nothing else: for setting up environments only. Else there is no network."""
 

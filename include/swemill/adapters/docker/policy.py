@@ -146,7 +146,7 @@ def _keeper(spec: SandboxSpec, *, store: str) -> dict[str, Any]:
         "command": [str(spec.limits.wall_clock)],
         "user": KEEPER,
         "working_dir": "/",
-        "hostname": "sandbox",
+        "hostname": spec.hostname,
         "labels": labels(spec, store=store),
     }
 
