@@ -69,7 +69,7 @@ def quality(statement: str, patch: bytes, test_patch: bytes) -> Quality:
     text = statement[:LONGEST]
     code = [part for part in sections(patch) if not _is_beside(part.paths[-1])]
     added, removed, kept = (list(_lines(code, mark)) for mark in (b"+", b"-", b" "))
-    hunks = sum(len(re.findall(rb"(?m)^@@ -", part.data)) for part in code)
+    hunks = sum(len(part.hunks()[1]) for part in code)
     telling = {line for line in map(_squeezed, added) if _is_telling(line)}
     stated = _squeezed(text)
     made = set(_made(added)) - set(_words([*removed, *kept]))
@@ -110,12 +110,9 @@ def _difficulty(files: int, hunks: int, lines: int) -> Difficulty:
 def _lines(parts: Iterable[Section], mark: bytes) -> Iterator[str]:
     """The lines of all hunks that begin with ``mark``, without it."""
     left = LONGEST
-    for part in parts:
-        in_hunk = False
-        for line in part.data.split(b"\n"):
-            if line.startswith(b"@@ "):
-                in_hunk = True
-            elif in_hunk and line.startswith(mark) and left > 0:
+    for hunk in (hunk for part in parts for hunk in part.hunks()[1]):
+        for line in hunk.split(b"\n"):
+            if line.startswith(mark) and left > 0:
                 left -= 1
                 yield line[1:2000].decode("utf-8", "replace")
 

@@ -106,7 +106,7 @@ def _without_files(parts: Sequence[Section]) -> Iterator[WrongPatch]:
 
 def _without_hunks(parts: Sequence[Section]) -> Iterator[WrongPatch]:
     for index, part in enumerate(parts):
-        head, hunks = _hunks(part.data)
+        head, hunks = part.hunks()
         if len(hunks) < 2 or is_documentation(part.paths[-1]):
             continue
         for left_out in range(len(hunks)):
@@ -120,10 +120,9 @@ def _mutated(parts: Sequence[Section]) -> Iterator[WrongPatch]:
         if not part.paths[-1].endswith((".py", ".pyx")):
             continue
         lines = part.data.splitlines(keepends=True)
-        in_hunk = False
-        for number, line in enumerate(lines):
-            in_hunk = in_hunk or line.startswith(b"@@ ")
-            if not in_hunk or not line.startswith(b"+") or len(line) > LONGEST_LINE:
+        first = len(part.hunks()[0].splitlines())
+        for number, line in enumerate(lines[first:], first):
+            if not line.startswith(b"+") or len(line) > LONGEST_LINE:
                 continue
             code, end = line[1:].rstrip(b"\r\n"), line[1 + len(line[1:].rstrip(b"\r\n")) :]
             for changed in _variants(code):
@@ -148,14 +147,6 @@ def _variants(code: bytes) -> Iterator[bytes]:
 
 def _balanced(bare: bytes) -> bool:
     return all(bare.count(left) == bare.count(right) for left, right in ((b"(", b")"), (b"[", b"]"), (b"{", b"}")))
-
-
-def _hunks(data: bytes) -> tuple[bytes, list[bytes]]:
-    """The head of a section, and its hunks; a binary change has none."""
-    starts = [match.start() for match in re.finditer(rb"(?m)^@@ -", data)]
-    if not starts:
-        return data, []
-    return data[: starts[0]], [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
 def _with(parts: Sequence[Section], index: int, data: bytes) -> bytes:

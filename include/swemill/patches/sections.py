@@ -41,6 +41,14 @@ class Section:
     paths: tuple[str, ...]
     """Every path it names, the old one first: one, or two for a rename or a copy."""
 
+    def hunks(self) -> tuple[bytes, list[bytes]]:
+        """What stands before the hunks, and these; a binary change has none."""
+        starts = [match.start() for match in _HUNK_BEGINS.finditer(self.data)]
+        if not starts:
+            return self.data, []
+        ends = [*starts[1:], len(self.data)]
+        return self.data[: starts[0]], [self.data[start:end] for start, end in zip(starts, ends, strict=True)]
+
 
 def sections(diff: bytes) -> tuple[Section, ...]:
     """The sections of a git diff, in order; their data joined is the diff without blank lines between them.
@@ -52,6 +60,7 @@ def sections(diff: bytes) -> tuple[Section, ...]:
     return tuple(reader.sections())
 
 
+_HUNK_BEGINS = re.compile(rb"(?m)^@@ -")
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _PLAIN_HEADERS = (b"similarity index ", b"dissimilarity index ", b"index ")
 _MODE_HEADERS = (b"old mode ", b"new mode ", b"deleted file mode ", b"new file mode ")
