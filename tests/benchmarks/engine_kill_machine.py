@@ -172,7 +172,10 @@ def take_images(engine: "APIClient", settings: Settings) -> None:
         # The library asks for one image at a time; these two have most layers in common.
         both = source._get(source._url("/images/get"), params={"names": [base, proxy]}, stream=True)
         source._raise_for_status(both)
-        engine.load_image(both.iter_content(1 << 20))
+        # The engine answers while it still loads: it is done when it has nothing more to say.
+        for said in engine.load_image(both.iter_content(1 << 20)):
+            if "error" in said:
+                raise SandboxUnavailable(f"the drill's engine does not take the images: {said['error']}")
     wanted = base_recipe.context(debian_python=True, ca_bundle=settings.ca_bundle, index_url=settings.index_url)
     repository, _, tag = f"swemill/base:{SUITE}-{base_recipe.digest(wanted)}".partition(":")
     engine.tag(base, repository, tag)

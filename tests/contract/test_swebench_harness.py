@@ -245,7 +245,7 @@ def official(
 
 def spec_of(exports: Exports, instance_id: str) -> InstanceSpec:
     with exports.mill.store.session() as session:
-        return instance_spec(exports.mill, load_instance(session, instance_id).instance)
+        return instance_spec(exports.mill, load_instance(session, instance_id).instance, None)
 
 
 def ours(exports: Exports, engine: SandboxEngine, instance_id: str, patch: bytes, run_id: str) -> Verdict:

@@ -58,7 +58,7 @@ def test_what_was_lost_is_out_of_everything_and_its_facts_stay(history, mill, tm
     assert in_use(history) == everywhere(ID, OTHER)
     history.revalidate(ID, validation(history), reason=Reason.TIME_BOMB)
     assert in_use(history) == everywhere(OTHER)
-    assert export_swebench(mill, tmp_path / "tasks.jsonl") == 1
+    assert export_swebench(mill, tmp_path / "tasks.jsonl").rows == 1
     with mill.store.session() as session:
         found = quarantine_of(session, ID)
         assert found is not None
