@@ -51,6 +51,21 @@ def test_a_change_of_the_framework_is_told_and_nothing_counts(tmp_path: Path, pr
     assert not report.finished
 
 
+@pytest.mark.parametrize("plugin", ["Plugin", "Plugin()"])
+def test_tests_may_register_plugins_of_their_own(tmp_path: Path, plugin: str) -> None:
+    register = f"def pytest_collection_modifyitems(config): config.pluginmanager.register({plugin})\n"
+    report = run(tmp_path, conftest="class Plugin: pass\n" + register, test_a="def test_1(): pass\n")
+    assert (report.tampered, report.finished, len(report.passing())) == ("", True, 1)
+
+
+@pytest.mark.parametrize("plugin", ["Plugin", "Plugin()"])
+def test_the_product_may_not(tmp_path: Path, plugin: str) -> None:
+    product = f"class Plugin: pass\ndef add(config): config.pluginmanager.register({plugin})\n"
+    register = "def pytest_collection_modifyitems(config):\n import product\n product.add(config)\n"
+    report = run(tmp_path, product=product, conftest=register, test_a="def test_1(): pass\n")
+    assert "the list of plugins, by" in report.tampered
+
+
 def test_what_tests_patch_and_undo_is_no_tampering(tmp_path: Path) -> None:
     patching = "from unittest import mock\n@mock.patch('pytest.raises')\n@mock.patch('unittest.TestCase.fail')\n"
     report = run(tmp_path, test_a=patching + "def test_1(*m): pass\ndef test_2(): pass\n")

@@ -152,7 +152,8 @@ def _is_test(place: str) -> bool:
 
 def _comes_from_the_code(plugin: Any) -> bool:
     """Neither pytest's, nor an installed package's, nor a test's: it lies in the work folder, or nowhere."""
-    module = plugin if isinstance(plugin, types.ModuleType) else sys.modules.get(type(plugin).__module__)
+    owner = plugin if isinstance(plugin, type) else type(plugin)
+    module = plugin if isinstance(plugin, types.ModuleType) else sys.modules.get(owner.__module__)
     place = str(getattr(module, "__file__", None) or "")
     if not place:
         return True
