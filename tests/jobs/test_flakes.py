@@ -1,11 +1,9 @@
 """The flake ledger from a test that really is flaky to the command line, and counted anew from the stored reports."""
 
 import json
-import sys
 
 import pytest
 
-from swemill.cli.main import main
 from swemill.jobs import harvest, install, validate
 from swemill.jobs.flakes import every_test, filters, ledger
 from swemill.reasons import Reason, Stage
@@ -17,20 +15,6 @@ from tests.unit.shapes_of_repositories import NEW_TESTS
 pytestmark = pytest.mark.postgres
 
 FLAKY = "tests/test_calc.py::test_sometimes"
-
-
-@pytest.fixture
-def swemill(mill, monkeypatch, capsys):
-    monkeypatch.setenv("SWEMILL_HOME", str(mill.settings.home))
-    monkeypatch.setenv("SWEMILL_DATABASE_URL", mill.store.url)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["swemill", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

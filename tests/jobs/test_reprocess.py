@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from swemill.cli.main import main
 from swemill.jobs import harvest, install, judge, rollout, validate
 from swemill.jobs.perform import Outcome, asked, perform
 from swemill.jobs.reprocess import reprocess
@@ -195,17 +194,9 @@ def test_a_worker_that_is_killed_leaves_the_request_and_the_work_pending(mill, h
 
 
 @pytest.fixture
-def swemill(mill, history, monkeypatch, capsys):
-    monkeypatch.setenv("SWEMILL_HOME", str(mill.settings.home))
-    monkeypatch.setenv("SWEMILL_DATABASE_URL", mill.store.url)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["swemill", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
+def swemill(history, swemill):
+    """The command, on what ``history`` has recorded."""
+    return swemill
 
 
 def test_a_dry_run_counts_by_reason_and_repository_and_changes_nothing(swemill, mill):

@@ -1,11 +1,9 @@
 """Re-validation as a job: a fact a week, quarantine and the way out of it, by job and by command."""
 
 import json
-import sys
 
 import pytest
 
-from swemill.cli.main import main
 from swemill.errors import SandboxUnavailable
 from swemill.jobs import harvest, install, judge, pending, revalidate, rollout, validate
 from swemill.jobs.reprocess import reprocess
@@ -94,20 +92,6 @@ def test_trouble_of_the_engine_is_no_verdict(local):
         revalidate.revalidate(local, ID)
     assert tries(local) == []
     assert revalidate.pending(local) == [ID]
-
-
-@pytest.fixture
-def swemill(mill, monkeypatch, capsys):
-    monkeypatch.setenv("SWEMILL_HOME", str(mill.settings.home))
-    monkeypatch.setenv("SWEMILL_DATABASE_URL", mill.store.url)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["swemill", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 def test_the_commands_tell_of_quarantine(swemill, mill):

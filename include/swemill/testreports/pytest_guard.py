@@ -12,9 +12,12 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tamper_watch import Watch  # type: ignore[import-not-found, unused-ignore]
+if TYPE_CHECKING:
+    from swemill.testreports.tamper_watch import Knowing, Watch
+else:
+    from tamper_watch import Knowing, Watch
 
 _DECIDING = ("_pytest.runner", "_pytest.reports", "_pytest.outcomes", "pluggy", "unittest.case")
 """Noted before any plugin is loaded. Not ``_pytest.fixtures``: hypothesis, for one, changes that as it is loaded."""
@@ -27,24 +30,20 @@ _ASSERTING = (
 pytest changes some of the rest itself (``_pytest.legacypath``).
 """
 _EXPECTED = (b"xfail", b"expectedfailure", b"expected_failure")
-_MOST_READ = 8 << 20
 _OF_PYTEST = frozenset({"_pytest", "pluggy"})
 
 
-class Guard:
+class Guard(Knowing):
     """One a session; ``tell`` is called once, with what was changed."""
 
     def __init__(self, tell: "Callable[[str], None]") -> None:
-        self._tell = tell
-        self._told = False
+        super().__init__(tell, _EXPECTED)
         self._deciding, self._rest = Watch(), Watch()
         self._deciding.note_builtins()
         self._deciding.note_modules(*_DECIDING)
         self._callers = []  # type: list[tuple[Any, str, Any]]
         self._manager = None  # type: Any
         self._plugins = []  # type: list[Any]
-        self._functions = {}  # type: dict[int, tuple[Any, Any, Any]]
-        self._texts = {}  # type: dict[str, bool]
 
     # --- what is noted, in the order of a session --------------------------------------------------------------------
 
@@ -63,30 +62,24 @@ class Guard:
     def collection_ends(self, items: "list[Any]") -> None:
         """The tests as they will run."""
         for item in items:
-            function = _function_of(item)
-            self._functions[id(item)] = (item, function, getattr(function, "__code__", None))
+            self.note_test(item, _function_of(item))
         self.look(thoroughly=True)
 
     # --- what is looked for ------------------------------------------------------------------------------------------
 
     def look(self, *, thoroughly: bool = False) -> None:
         """Tell of changes; between tests only of those that matter most, because there may be many tests."""
-        if self._told:
+        if self.told:
             return
         found = self._deciding.changed() or self._changed_caller()
         if thoroughly and not found:
             found = self._rest.changed(but_by_packages=True) or self._new_plugin()
         if found:
-            self._found(found)
+            self.found(found)
 
     def test_begins(self, item: Any) -> None:
         """Tell of a test that is another one than was collected."""
-        noted = self._functions.get(id(item))
-        if noted is None or self._told:
-            return
-        function = _function_of(item)
-        if function is not noted[1] or getattr(function, "__code__", None) is not noted[2]:
-            self._found(f"the test {item.nodeid}")
+        self.compare_test(item, _function_of(item), item.nodeid)
 
     def expects_failure(self, item: Any, excinfo: Any) -> bool:
         """Whether an expected failure is one by the tests' own word."""
@@ -97,21 +90,7 @@ class Guard:
         files = [str(getattr(item, "fspath", ""))] + [str(getattr(module, "__file__", "")) for module in modules]
         folders = Path(files[0]).parents if files[0] else ()
         files += [str(folder / "conftest.py") for folder in folders]
-        return any(self._speaks_of_it(file) for file in files if file.endswith(".py"))
-
-    def _speaks_of_it(self, file: str) -> bool:
-        if file not in self._texts:
-            try:
-                with Path(file).open("rb") as stream:
-                    text = stream.read(_MOST_READ).lower()
-            except OSError:
-                text = b""
-            self._texts[file] = any(word in text for word in _EXPECTED)
-        return self._texts[file]
-
-    def _found(self, what: str) -> None:
-        self._told = True
-        self._tell(what)
+        return any(self.speaks_of_it(file) for file in files if file.endswith(".py"))
 
     def _note_attribute(self, owner: Any, name: str) -> None:
         if hasattr(owner, name):

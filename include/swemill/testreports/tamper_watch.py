@@ -10,6 +10,7 @@ Code that undoes its change before the next look is not seen either. The watch s
 import builtins
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ _EXCEPTIONS = tuple(
 )
 _BUILTINS = (*_EXCEPTIONS, "isinstance", "issubclass", "getattr", "hasattr", "len", "str", "type", "super", "bool")
 """Not ``open``, ``print`` and the like, which programs do replace."""
+_MOST_READ = 8 << 20
 
 
 class Watch:
@@ -67,6 +69,45 @@ class Watch:
         function = _function(value)
         state = None if function is None else _state(function)
         self._noted.append((owner, name, value, function, state, f"{place}.{name}"))
+
+
+class Knowing:
+    """What guards of every framework know: the tests as they were loaded, what their files speak of, what was told."""
+
+    def __init__(self, tell: "Callable[[str], None]", expected: "tuple[bytes, ...]") -> None:
+        self._tell = tell
+        self._expected = expected
+        self._functions = {}  # type: dict[int, tuple[Any, Any, Any]]
+        self._texts = {}  # type: dict[str, bool]
+        self.told = False
+
+    def found(self, what: str) -> None:
+        """Tell what was changed."""
+        self.told = True
+        self._tell(what)
+
+    def note_test(self, test: Any, function: Any) -> None:
+        """A test, and the function that it will run."""
+        self._functions[id(test)] = (test, function, getattr(function, "__code__", None))
+
+    def compare_test(self, test: Any, function: Any, name: str) -> None:
+        """Tell of a test whose function is another one than was noted; of one that was not noted nothing is known."""
+        noted = self._functions.get(id(test))
+        if noted is None or self.told:
+            return
+        if function is not noted[1] or getattr(function, "__code__", None) is not noted[2]:
+            self.found(f"the test {name}")
+
+    def speaks_of_it(self, file: str) -> bool:
+        """Whether a file has one of the words for an expected failure."""
+        if file not in self._texts:
+            try:
+                with Path(file).open("rb") as stream:
+                    text = stream.read(_MOST_READ).lower()
+            except OSError:
+                text = b""
+            self._texts[file] = any(word in text for word in self._expected)
+        return self._texts[file]
 
 
 def _function(value: Any) -> Any:

@@ -10,9 +10,12 @@ It also tells honest expected failures from made ones: one counts only where a f
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tamper_watch import Watch  # type: ignore[import-not-found, unused-ignore]
+if TYPE_CHECKING:
+    from swemill.testreports.tamper_watch import Knowing, Watch
+else:
+    from tamper_watch import Knowing, Watch
 
 _FRAMEWORK = (
     *("unittest.case", "unittest.result", "unittest.runner", "unittest.suite", "unittest.signals"),
@@ -20,18 +23,14 @@ _FRAMEWORK = (
     *("nose.case", "nose.proxy", "nose.result", "nose.suite", "nose.plugins.manager"),
 )
 _EXPECTED = (b"expectedfailure", b"expected_failure")
-_MOST_READ = 8 << 20
 
 
-class Guard:
+class Guard(Knowing):
     """One a run; ``tell`` is called once, with what was changed."""
 
     def __init__(self, tell: "Callable[[str], None]") -> None:
-        self._tell = tell
-        self._told = False
+        super().__init__(tell, _EXPECTED)
         self._watch = Watch()
-        self._functions = {}  # type: dict[int, tuple[Any, Any, Any]]
-        self._texts = {}  # type: dict[str, bool]
 
     def run_begins(self) -> None:
         """Before anything of the code under test is imported."""
@@ -41,46 +40,26 @@ class Guard:
     def loaded(self, tests: "list[Any]") -> None:
         """The tests as they will run."""
         for test in tests:
-            function = _function_of(test)
-            self._functions[id(test)] = (test, function, getattr(function, "__code__", None))
+            self.note_test(test, _function_of(test))
         self.look()
 
     def look(self) -> None:
         """Tell of changes of the framework."""
-        if self._told:
+        if self.told:
             return
         found = self._watch.changed()
         if found:
-            self._found(found)
+            self.found(found)
 
     def test_begins(self, test: Any, name: str) -> None:
         """Tell of a test that is another one than was loaded; of one that nobody loaded nothing is known."""
-        noted = self._functions.get(id(test))
-        if noted is None or self._told:
-            return
-        function = _function_of(test)
-        if function is not noted[1] or getattr(function, "__code__", None) is not noted[2]:
-            self._found(f"the test {name}")
+        self.compare_test(test, _function_of(test), name)
 
     def expects_failure(self, test: Any) -> bool:
         """Whether an expected failure is one by the tests' own word."""
         modules = [sys.modules.get(one.__module__) for one in type(test).__mro__]
         files = [str(getattr(module, "__file__", "") or "") for module in modules]
-        return any(self._speaks_of_it(file) for file in files if file.endswith(".py") and not _is_unittest(file))
-
-    def _speaks_of_it(self, file: str) -> bool:
-        if file not in self._texts:
-            try:
-                with Path(file).open("rb") as stream:
-                    text = stream.read(_MOST_READ).lower()
-            except OSError:
-                text = b""
-            self._texts[file] = any(word in text for word in _EXPECTED)
-        return self._texts[file]
-
-    def _found(self, what: str) -> None:
-        self._told = True
-        self._tell(what)
+        return any(self.speaks_of_it(file) for file in files if file.endswith(".py") and not _is_unittest(file))
 
 
 def _function_of(test: Any) -> Any:
