@@ -120,7 +120,9 @@ def unavailable(sandbox: RunningSandbox, around: Surroundings) -> str:
     return words[:300] or f"making the surroundings ended with exit code {result.exit_code}"
 
 
+# One stream: two may come in any order, and the last line is what is told.
 _CLOCK = """\
+exec 2>&1
 fail() {{ echo "$*"; exit 1; }}
 cd {folder} || fail "no folder can be made in /tmp"
 command -v gcc >/dev/null || fail "the image has no gcc, which makes the clock"
@@ -133,6 +135,7 @@ seen=$(LD_PRELOAD={folder}/clock_ahead.so python -c 'import time; print(int(time
 """
 
 _ELSEWHERE = """\
+exec 2>&1
 fail() {{ echo "$*"; exit 1; }}
 mkdir -p {folder}/locales || fail "no folder can be made in /tmp"
 command -v localedef >/dev/null || fail "the image has no localedef, which makes the locale"
