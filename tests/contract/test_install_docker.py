@@ -12,6 +12,7 @@ import pytest
 
 from swemill.adapters.docker.builder import DockerBuilder
 from swemill.adapters.docker.engine import DockerSandboxEngine
+from swemill.environment.unified import PACKAGES
 from swemill.errors import ForgeUnavailable
 from swemill.reasons import Reason
 from swemill.settings import Settings
@@ -127,17 +128,33 @@ CONFLICT = "from setuptools import setup\nsetup(name='c', py_modules=[], install
 
 
 @pytest.mark.parametrize(
-    "setup, reason",
-    [("raise SystemExit('broken on purpose')\n", Reason.BUILD_FAILED), (CONFLICT, Reason.DEPENDENCY_CONFLICT)],
+    "files, reason",
+    [
+        ({"setup.py": "raise SystemExit('broken on purpose')\n"}, Reason.BUILD_FAILED),
+        ({"setup.py": CONFLICT}, Reason.DEPENDENCY_CONFLICT),
+        ({**PROJECT, "requirements.txt": "six==1.15\nsix==1.16\n"}, Reason.DEPENDENCY_CONFLICT),
+    ],
 )
 def test_a_project_that_does_not_install_is_lost_with_its_reason(
-    api, builder, tmp_path: Path, setup: str, reason: Reason
+    api, builder, tmp_path: Path, files: dict[str, str], reason: Reason
 ) -> None:
-    base = commit_files(tmp_path / "bad", {"setup.py": setup})
+    base = commit_files(tmp_path / "bad", files)
     result = attempt(api, builder, base, snapshot(tmp_path / "bad", tmp_path / "bad.git"))
     assert isinstance(result, Loss)
     assert result.reason == reason
     assert result.log
+
+
+def test_unified_takes_the_first_file_of_requirements_and_the_extras_that_work(api, builder, tmp_path: Path) -> None:
+    extras = 'dev = ["six==1.15", "six==1.16"]\ntests = ["iniconfig"]'
+    project = PROJECT["pyproject.toml"].replace('tests = ["iniconfig"]', extras)
+    files = {"pyproject.toml": project, "requirements.txt": "six<1.17\n", "requirements-dev.txt": "six==0\n"}
+    base = commit_files(tmp_path / "tiny", {**PROJECT, **files})
+    result = attempt(api, builder, base, snapshot(tmp_path / "tiny", tmp_path / "tiny.git"))
+    assert isinstance(result, Installed), result
+    versions = dict(line.split("==") for line in result.lock.splitlines())
+    assert (versions["six"], versions["tiny"]) == ("1.16.0", "3.1.4")
+    assert {*PACKAGES.split(), "iniconfig"} <= set(versions)
 
 
 def test_a_silent_package_index_is_infrastructure(api, builder, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from swemill.values import (
     TestRunner,
 )
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 TAIL = 16_000
 """Characters of a log that are kept with an attempt."""
