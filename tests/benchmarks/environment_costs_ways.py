@@ -138,7 +138,7 @@ class Bench:
         if self.builder.base(plans.python).source == "registry":
             return kind.registry_image
         mirror = self.mill.settings.debian_mirror
-        return bootstrap(self.api, suite=kind.suite, mirror=mirror, packages=("ca-certificates",))
+        return bootstrap(self.api, suite=kind.suite, mirror=mirror, packages=("ca-certificates",), slim=False)
 
     def _base(self, plans: ImagePlans, *, with_packages: bool) -> tuple[str, dict[str, bytes]]:
         """Lines of a Dockerfile, and its files, that make the base image from the minimal system."""

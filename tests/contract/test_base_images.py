@@ -156,6 +156,18 @@ def test_packages_come_on_top_and_unknown_ones_are_left_out(api, bases: BaseImag
     assert time.monotonic() - started < 2
 
 
+def test_packages_that_debian_lacks_make_no_other_base_image(bases: BaseImages) -> None:
+    assert bases.get(packages=["no-such-package-here"]) == bases.get()
+
+
+def test_what_no_test_reads_is_not_there(api, bases: BaseImages, with_packages: BaseImage) -> None:
+    if with_packages.source == "debootstrap":  # of a registry's image it depends on the image
+        unread = "/usr/share/doc /usr/share/info /usr/share/locale /usr/share/man /var/cache/apt/*.bin"
+        found = words(api, with_packages, f"find {unread} ! -type d ! -name copyright ! -name locale.alias 2>/dev/null")
+        assert found == ""
+        assert words(api, with_packages, "ls /usr/share/doc/libpq-dev/copyright /usr/share/i18n/locales/de_DE")
+
+
 def test_names_of_packages_are_debians() -> None:
     assert base_packages.wanted(("g++", "libstdc++6", "python3.9-dev", "a", "A", "x y", "x;y", "x=1", "x/y")) == (
         "g++",

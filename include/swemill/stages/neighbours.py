@@ -8,7 +8,7 @@ from swemill.values import Candidate
 
 NEIGHBOURS = 3
 """Those whose locks ``reuse`` tries."""
-RECENT = timedelta(days=200)
+RECENT = timedelta(days=365)
 """How far before a commit a neighbour's date of resolution may lie for the commit to be resolved as of it too."""
 
 

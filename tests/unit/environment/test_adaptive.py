@@ -319,7 +319,7 @@ def test_a_recent_neighbours_date_python_and_repairs_are_tried_first(shop) -> No
     "other",
     [
         proven(datetime(2021, 7, 1, tzinfo=UTC)),
-        proven(datetime(2020, 7, 1, tzinfo=UTC)),
+        proven(datetime(2020, 1, 1, tzinfo=UTC)),
         proven(datetime(2021, 1, 1, tzinfo=UTC), python="3.5"),
     ],
     ids=["younger than the commit", "long before it", "a Python that is not admitted"],

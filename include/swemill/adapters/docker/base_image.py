@@ -105,9 +105,11 @@ class BaseImages:
         if not names:
             return base
         more = base_packages.reference(base.digest, names, kind=kind.name)
-        return self._found_or_made(
+        fuller = self._found_or_made(
             more, kind, lambda: base_packages.make(self._api, base=base.reference, tag=more, names=names)
         )
+        # With nothing added, environments had better share the base image's. The tag stays, and says so at once.
+        return fuller if fuller.packages else base
 
     def _default(self) -> BaseKind:
         python = SUITES.get(self._config.suite)

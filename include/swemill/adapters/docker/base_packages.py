@@ -125,7 +125,8 @@ done
 printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 [ -z "$kept" ] || apt-get install $options -y -- $kept
-rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /usr/sbin/policy-rc.d
+apt-get clean
+rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
 find / -xdev -type f -perm /6000 -exec chmod a-s {{}} +
 echo "{_MARK} $kept"
 """

@@ -89,7 +89,8 @@ source=$1
 if [ "$source" = registry ]; then
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(cat /tmp/setup/packages)
-    rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+    apt-get clean
+    rm -rf /var/lib/apt/lists/*
 fi
 . /etc/swemill/build.env
 # The distribution's pip refuses to touch its own Python from Debian 12 on; older ones do not know the option. uv is a

@@ -1,6 +1,7 @@
 """The bare system below the base image where no registry answers: Debian's own installer, and the result imported.
 
-It runs on the host, as root, and downloads from the host's own package mirror unless another one is set.
+It runs on the host, as root, and downloads from the host's own package mirror unless another one is set. What no test
+reads is left out, as in the slim images of registries, also of packages that are installed later.
 """
 
 import hashlib
@@ -21,12 +22,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_UNREAD = """\
+# Left out of this system. Licences stay, and so do the sources of locales.
+path-exclude=/usr/share/doc/*
+path-include=/usr/share/doc/*/copyright
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+path-include=/usr/share/locale/locale.alias
+path-exclude=/usr/share/man/*
+path-exclude=/usr/lib/*/libicu*.a
+path-exclude=/usr/lib/python3*/config-*/libpython*.a
+"""
+"""For dpkg."""
+_REMOVE = """\
+cd "$1" && find usr/share/doc usr/share/info usr/share/locale usr/share/man ! -type d \
+    ! -name copyright ! -name locale.alias -delete && rm -f usr/lib/*/libicu*.a usr/lib/python3*/config-*/libpython*.a
+"""
+"""The same for what debootstrap has unpacked. Folders stay: maintainer scripts expect those of manual pages."""
 
-def bootstrap(api: "APIClient", *, suite: str, mirror: str, packages: Sequence[str]) -> str:
+
+def bootstrap(api: "APIClient", *, suite: str, mirror: str, packages: Sequence[str], slim: bool = True) -> str:
     """Make a Debian of ``suite`` with ``packages`` and import it; returns its reference on the engine.
 
-    One that was made before is taken again, also when the mirror has dropped the release since. An empty ``mirror``
-    means that of the host itself.
+    Without ``slim`` it is whole, with documentation, translations and static libraries. One that was made before is
+    taken again, also when the mirror has dropped the release since. An empty ``mirror`` means that of the host itself.
 
     Raises:
         ConfigurationError: debootstrap cannot run here.
@@ -35,7 +54,8 @@ def bootstrap(api: "APIClient", *, suite: str, mirror: str, packages: Sequence[s
     """
     import docker.errors
 
-    tag = f"{suite}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    recipe = " ".join((*packages, *([_UNREAD, _REMOVE] if slim else [])))
+    tag = f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     reference = f"swemill/debian:{tag}"
     with engine_errors(f"looking for {reference}"):
         try:
@@ -54,6 +74,9 @@ def bootstrap(api: "APIClient", *, suite: str, mirror: str, packages: Sequence[s
             tail = (done.stdout + done.stderr)[-1500:]
             kind = DiskFull if says_disk_full(tail) else SandboxUnavailable
             raise kind(f"debootstrap {suite} failed (set SWEMILL_DEBIAN_MIRROR to a mirror that serves it): {tail}")
+        if slim:
+            subprocess.run(["sh", "-c", _REMOVE, "sh", str(root)], check=True)
+            (root / "etc/dpkg/dpkg.cfg.d/unread").write_text(_UNREAD)
         log.info("base image: importing the system")
         exclude = [
             "--exclude=./var/cache/apt/*",

@@ -40,6 +40,7 @@ _NOISE = frozenset(
     }
     | {"clang-format", "clang-tidy", "cppcheck", "shellcheck", "docker.io", "docker-ce", "docker-compose", "snapd"}
     | {"texlive", "texlive-latex-extra", "texlive-fonts-recommended", "latexmk", "tcl", "dos2unix", "npm", "yarn"}
+    | {"valgrind", "gdb", "strace", "ltrace"}
     | {"google-chrome-stable", "lcov", "doxygen", "gh", "jq", "aptitude", "apt", "dpkg", "coreutils", "patch", "file"}
     | {"zlib1g-dev", "libffi-dev", "libssl-dev", "libbz2-dev", "libreadline-dev", "libsqlite3-dev", "liblzma-dev"}
     | {
