@@ -17,7 +17,7 @@ Each mapped task is one instance. A lost one has its reason and log in `swemill 
 from airflow.sdk import Param, dag
 
 from swemill_airflow.assets import ENVIRONMENTS, INSTANCES
-from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.defaults import dag_defaults, shard_params, subjects_param
 from swemill_airflow.steps import mapped_stage
 
 
@@ -26,7 +26,7 @@ from swemill_airflow.steps import mapped_stage
     schedule=[INSTANCES],
     doc_md=__doc__,
     params={
-        "limit": limit_param(),
+        **shard_params(),
         "only": subjects_param("Instances", "pallets__flask-5014"),
         "strategies": Param(
             [],

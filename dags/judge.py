@@ -10,7 +10,7 @@ Started by new rollouts. Each mapped task is one rollout.
 from airflow.sdk import dag
 
 from swemill_airflow.assets import JUDGEMENTS, ROLLOUTS
-from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.defaults import dag_defaults, shard_params, subjects_param
 from swemill_airflow.steps import mapped_stage
 
 
@@ -18,7 +18,7 @@ from swemill_airflow.steps import mapped_stage
     dag_id="judge",
     schedule=[ROLLOUTS],
     doc_md=__doc__,
-    params={"limit": limit_param(), "only": subjects_param("Rollouts", "pallets__flask-5014@gpt-4.1#1")},
+    params={**shard_params(), "only": subjects_param("Rollouts", "pallets__flask-5014@gpt-4.1#1")},
     **dag_defaults("judgement"),
 )
 def judge() -> None:

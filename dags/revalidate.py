@@ -16,7 +16,7 @@ from datetime import timedelta
 from airflow.sdk import dag
 
 from swemill_airflow.assets import VALIDATIONS
-from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.defaults import dag_defaults, shard_params, subjects_param
 from swemill_airflow.steps import mapped_stage
 
 
@@ -24,7 +24,7 @@ from swemill_airflow.steps import mapped_stage
     dag_id="revalidate",
     schedule="0 2 * * 1",  # a run that starts on Monday ends within its ISO week
     doc_md=__doc__,
-    params={"limit": limit_param(), "only": subjects_param("Instances", "pallets__flask-5014")},
+    params={**shard_params(), "only": subjects_param("Instances", "pallets__flask-5014")},
     **dag_defaults("validation", timeout=timedelta(days=6)),
 )
 def revalidate() -> None:

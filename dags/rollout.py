@@ -11,7 +11,7 @@ Not started by itself, because models cost money. Each mapped task is one rollou
 from airflow.sdk import Param, dag
 
 from swemill_airflow.assets import ROLLOUTS
-from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.defaults import dag_defaults, shard_params, subjects_param
 from swemill_airflow.steps import mapped_stage
 
 
@@ -20,7 +20,7 @@ from swemill_airflow.steps import mapped_stage
     schedule=None,
     doc_md=__doc__,
     params={
-        "limit": limit_param(),
+        **shard_params(),
         "only": subjects_param("Rollouts", "pallets__flask-5014@gpt-4.1#1"),
         "policies": Param(
             [],

@@ -6,13 +6,14 @@ the gold patch, in several rounds, and then with no patch, the gold patch and wr
 FAIL_TO_PASS and PASS_TO_PASS; an instance without a FAIL_TO_PASS test, with a flaky one, or whose run hangs, crashes or
 outgrows its memory, is lost with its reason.
 
-Started by new environments. Each mapped task is one instance: clear a failed one to run it again.
+Started by new environments. Each mapped task is one instance, or a shard of several: clear a failed one to run it
+again.
 """
 
 from airflow.sdk import dag
 
 from swemill_airflow.assets import ENVIRONMENTS, VALIDATIONS
-from swemill_airflow.defaults import dag_defaults, limit_param, subjects_param
+from swemill_airflow.defaults import dag_defaults, shard_params, subjects_param
 from swemill_airflow.steps import mapped_stage
 
 
@@ -20,7 +21,7 @@ from swemill_airflow.steps import mapped_stage
     dag_id="validate",
     schedule=[ENVIRONMENTS],
     doc_md=__doc__,
-    params={"limit": limit_param(), "only": subjects_param("Instances", "pallets__flask-5014")},
+    params={**shard_params(), "only": subjects_param("Instances", "pallets__flask-5014")},
     **dag_defaults("validation"),
 )
 def validate() -> None:

@@ -28,6 +28,8 @@ PROVIDER_KEYS = (
 """Variables that hold provider keys. They are read here, given to the gateway, and never to a sandbox."""
 
 LADDER = "adaptive,reuse"
+LARGEST_SHARD = 64
+"""Most items of one task: with that many, starting it costs a tenth of a second an item."""
 """The default of ``SWEMILL_LADDER``."""
 
 _CA_VARIABLES = ("SWEMILL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -85,6 +87,8 @@ class Settings:
     """Most wrong patches that the tests of an instance are tried with."""
     revalidation_share: float
     """Share of the accepted instances that are tried again each week."""
+    shard: int
+    """Items of one task of Airflow in the stages that have a task an item."""
     sandbox_memory: int
     """Bytes of memory (and memory+swap) of a sandbox."""
     sandbox_cpus: float
@@ -177,6 +181,7 @@ class Settings:
             validation_rounds=_number(env, "SWEMILL_VALIDATION_ROUNDS", 3),
             wrong_patches=_number(env, "SWEMILL_WRONG_PATCHES", 4, least=0),
             revalidation_share=_share(env, "SWEMILL_REVALIDATION_SHARE", 0.1),
+            shard=_number(env, "SWEMILL_SHARD", 1, most=LARGEST_SHARD),
             sandbox_memory=_number(env, "SWEMILL_SANDBOX_MEMORY", 4 << 30),
             sandbox_cpus=_cores(env, "SWEMILL_SANDBOX_CPUS", 1.0),
             sandbox_pids=_number(env, "SWEMILL_SANDBOX_PIDS", 512),

@@ -5,6 +5,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from swemill.settings import LARGEST_SHARD
+
 MAPPED_LIMIT = 1000
 """Most mapped tasks of one run; the run starts the next while more is pending. 10,000 make a scheduler unhealthy."""
 
@@ -40,16 +42,29 @@ def dag_defaults(
     }
 
 
-def limit_param() -> Param:
-    """How many items a run takes at most."""
-    return Param(
-        MAPPED_LIMIT,
-        type="integer",
-        minimum=1,
-        maximum=MAPPED_LIMIT,
-        title="Limit",
-        description="Most items of this run; further runs start by themselves while more is pending.",
-    )
+def shard_params() -> dict[str, Param]:
+    """How many items a run takes at most, and how many of them a task."""
+    return {
+        "limit": Param(
+            MAPPED_LIMIT * LARGEST_SHARD,
+            type="integer",
+            minimum=1,
+            maximum=MAPPED_LIMIT * LARGEST_SHARD,
+            title="Limit",
+            description=f"Most items of this run, which has at most {MAPPED_LIMIT} tasks; further runs start by "
+            "themselves while more is pending.",
+        ),
+        "shard": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=LARGEST_SHARD,
+            title="Items a task",
+            description="Done one after the other; of a failed task only what is not done yet is done again. With one, "
+            "every item has a square of its own in the grid; 8 to 64 spare the scheduler where there are many "
+            "thousands. Empty: SWEMILL_SHARD.",
+        ),
+    }
 
 
 def subjects_param(title: str, example: str) -> Param:

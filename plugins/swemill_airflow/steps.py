@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from airflow.sdk import Asset, TriggerRule, get_current_context, task
 
+from swemill_airflow.defaults import MAPPED_LIMIT
 from swemill_airflow.sandbox_operator import SandboxOperator
 
 
@@ -23,15 +24,19 @@ def pending_subjects(job: str, params: dict[str, Any]) -> list[str]:
 
 
 @task(task_id="pending")
-def pending(job: str) -> list[str]:
-    """Ask the store what is pending: the items of this run."""
+def pending(job: str) -> list[list[str]]:
+    """Ask the store what is pending: the items of this run, in shards, each of which is a task."""
+    from swemill.settings import Settings
+
     params = dict(get_current_context()["params"])
     subjects = pending_subjects(job, params)
-    taken = subjects[: params["limit"]]
-    print(f"{len(subjects)} pending, this run takes {len(taken)}")
+    size = params["shard"] or Settings.load().shard
+    taken = subjects[: min(params["limit"], MAPPED_LIMIT * size)]
+    shards = [taken[at : at + size] for at in range(0, len(taken), size)]
+    print(f"{len(subjects)} pending, this run takes {len(taken)} in {len(shards)} tasks")
     if not_pending := sorted(set(params["only"]) - set(subjects)):
         print("not pending (done already, or unknown: see `swemill explain`):", *not_pending)
-    return taken
+    return shards
 
 
 def announce(asset: Asset, next_job: str, *, trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS) -> Any:
@@ -55,12 +60,13 @@ def announce(asset: Asset, next_job: str, *, trigger_rule: TriggerRule = Trigger
 
 
 @task(task_id="reckon", trigger_rule=TriggerRule.ALL_DONE)
-def reckon(job: str, subjects: list[str] | None) -> None:
+def reckon(job: str, shards: list[list[str]] | None) -> None:
     """Make the run red when items of it could not be done, in spite of all retries."""
     from airflow.sdk.exceptions import AirflowFailException
 
-    if subjects is None:
+    if shards is None:
         raise AirflowFailException("it could not be told what is pending: see the log of the task `pending`")
+    subjects = [subject for shard in shards for subject in shard]
     still = set(pending_subjects(job, dict(get_current_context()["params"]))) & set(subjects)
     if still:
         # The items have had their retries: trying to reckon again would only keep the run from ending.
@@ -109,24 +115,24 @@ def start_run(dag_id: str, form: dict[str, Any], *, note: str | None = None) -> 
 
 
 def mapped_stage(job: str, *, asset: Asset, next_job: str, pool: str, minutes: int, **job_arguments: str) -> None:
-    """The whole of a per-instance DAG: pending -> one container an item -> news, reckoning, next run.
+    """The whole of a per-instance DAG: pending -> a task a shard of items -> news, reckoning, next run.
 
     Args:
         job: ``install``, ``validate``, ``revalidate``, ``rollout`` or ``judge``.
         asset: emitted when ``next_job`` has something to do.
         pool: Airflow pool of the mapped tasks.
-        minutes: wall clock of one mapped task.
+        minutes: wall clock of one item.
         job_arguments: further arguments of the job, as templates.
     """
-    subjects = pending(job)
+    shards = pending(job)
     work = SandboxOperator.partial(
         task_id=job,
         job=job,
         job_arguments=job_arguments,
         pool=pool,
         execution_timeout=timedelta(minutes=minutes),
-        map_index_template="{{ task.subject }}",
-    ).expand(subject=subjects)
-    reckoning = reckon(job, subjects)
+        map_index_template="{{ task.named }}",
+    ).expand(subjects=shards)
+    reckoning = reckon(job, shards)
     work >> announce(asset, next_job, trigger_rule=TriggerRule.ALL_DONE)
     work >> reckoning >> more(job) >> next_run(job)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from swemill.models import Attempt, Environment, Evaluation, Judgement, Release, Rollout, TrainingRun, Validation
+from swemill.reasons import Stage
 from swemill.wiring import Mill
 from tests.dags.conftest import RunDag
 from tests.dags.tiny_archive import TinyArchive
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.docker, pytest.mark.postgres]
 
 STAGES: Mapping[str, Mapping[str, Any]] = {
     "harvest": {"source": "archive"},  # and its folder
-    "install": {"strategies": ["unified"]},
+    "install": {"strategies": ["unified", "adaptive"]},  # the first cannot install what is no package
     "validate": {},
     "rollout": {},
     "judge": {},
@@ -97,7 +98,8 @@ def test_harvest_keeps_the_pull_requests_with_tests(
 def test_install_makes_an_environment_an_instance(runs: dict[str, Any], mill: Mill, tiny_archive: TinyArchive) -> None:
     with mill.store.session() as session:
         rows = session.scalars(select(Environment).order_by(Environment.instance_id)).all()
-    assert [(row.instance_id, row.strategy) for row in rows] == [(name, "unified") for name in tiny_archive.good]
+    plain, tiny = tiny_archive.good
+    assert [(row.instance_id, row.strategy) for row in rows] == [(plain, "adaptive"), (tiny, "unified")]
     assert news_of(runs["install"]) == ["swemill://environments"]
 
 
@@ -189,13 +191,27 @@ def test_a_form_that_takes_less_than_all_starts_the_next_run_with_itself(
     assert mapped == [f"rollout[{tiny_archive.good[0]}@idle#2]"]
     with create_session() as session:
         queued = session.scalars(select(DagRun).where(DagRun.dag_id == "rollout", DagRun.state == "queued")).all()
-        assert [item.conf for item in queued] == [{"limit": 1, "only": [], "policies": ["idle"], "attempts": 2}]
+        form = {"limit": 1, "shard": None, "only": [], "policies": ["idle"], "attempts": 2}
+        assert [item.conf for item in queued] == [form]
         for item in queued:
             session.delete(item)
 
 
+def test_a_shard_is_one_task_for_many_items(
+    runs: dict[str, Any], mill: Mill, run_dag: RunDag, tiny_archive: TinyArchive
+) -> None:
+    run = run_dag("rollout", shard=3, attempts=4, policies=["idle"])
+    assert run.state == "success"
+    wanted = {f"{name}@idle#{number}" for name in tiny_archive.good for number in range(1, 5)}
+    with mill.store.session() as session:
+        assert wanted <= set(session.scalars(select(Attempt.subject).where(Attempt.stage == Stage.ROLLOUT)))
+    mapped = [name for name in states(run) if "[" in name]
+    assert len(mapped) < len(wanted) / 2
+    assert any(name.endswith(" and 2 more]") for name in mapped)
+
+
 def test_only_restricts_a_run_to_named_items(runs: dict[str, Any], run_dag: RunDag, tiny_archive: TinyArchive) -> None:
-    wanted = f"{tiny_archive.good[1]}@idle#3"
-    run = run_dag("rollout", attempts=3, policies=["idle"], only=[wanted])
+    wanted = f"{tiny_archive.good[1]}@idle#5"
+    run = run_dag("rollout", attempts=5, policies=["idle"], only=[wanted])
     assert [name for name in states(run) if "[" in name] == [f"rollout[{wanted}]"]
     assert states(run)["next_run"] == "skipped"

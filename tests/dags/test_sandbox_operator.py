@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,9 +31,11 @@ _STOPPABLE = """
 import signal, sys
 from swemill.adapters.docker.engine import DockerSandboxEngine
 from swemill.values import Limits, SandboxSpec
+from datetime import timedelta
 from swemill_airflow.sandbox_operator import SandboxOperator
 
-operator = SandboxOperator(task_id="validate", job="validate", subject="acme__tiny-1")
+limit = timedelta(minutes=5)
+operator = SandboxOperator(task_id="validate", job="validate", subjects=["acme__tiny-1"], execution_timeout=limit)
 signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
 spec = SandboxSpec(
     name=sys.argv[1], image=sys.argv[2], limits=Limits(wall_clock=120), effect_key="f" * 64, stage="validate",
@@ -53,7 +56,9 @@ def api() -> docker.APIClient:
 def operator(**arguments: Any) -> Any:
     from swemill_airflow.sandbox_operator import SandboxOperator
 
-    return SandboxOperator(task_id="validate", job="validate", subject="acme__tiny-1", **arguments)
+    return SandboxOperator(
+        task_id="validate", job="validate", subjects=["acme__tiny-1"], execution_timeout=timedelta(hours=1), **arguments
+    )
 
 
 def exists(api: docker.APIClient, name: str) -> bool:
@@ -173,20 +178,31 @@ def test_an_engine_that_does_not_answer_is_infrastructure() -> None:
 
 def test_lists_of_the_form_arrive_as_lists(load_dag: Any) -> None:
     dag = load_dag("install")
-    task = dag.get_task("install").unmap({"subject": "acme__tiny-1"})
+    task = dag.get_task("install").unmap({"subjects": ["acme__tiny-1"]})
     task.render_template_fields({"params": {"strategies": ["dated", "unified"]}}, dag.get_template_env())
     assert task.job_arguments == {"strategies": ["dated", "unified"]}
-    assert task.subject == "acme__tiny-1"
+    assert task.subjects == ["acme__tiny-1"]
+
+
+def test_a_shard_has_the_time_of_all_its_items(load_dag: Any) -> None:
+    one, three = (
+        load_dag("validate")
+        .get_task("validate")
+        .unmap({"subjects": [f"acme__tiny-{number}" for number in range(count)]})
+        for count in (1, 3)
+    )
+    assert three.execution_timeout == 3 * one.execution_timeout
+    assert (one.named, three.named) == ("acme__tiny-0", "acme__tiny-0 and 2 more")
 
 
 @pytest.mark.parametrize("subject", ["acme__install-1@gpt-4.1#1", "acme__x.sh-1", "1__2-3@oracle#1", "acme__run.sh"])
 def test_no_name_is_taken_for_code_or_a_file(load_dag: Any, subject: str) -> None:
     dag = load_dag("rollout")
     task = operator()
-    task.subject = subject
+    task.subjects = [subject]
     task.resolve_template_files()
     task.render_template_fields({"params": {}}, dag.get_template_env())
-    assert task.subject == subject
+    assert task.subjects == [subject]
 
 
 def test_an_unknown_job_is_refused(airflow_home: Path) -> None:

@@ -150,7 +150,7 @@ def test_pools_are_those_of_the_checked_in_file(dags: dict[str, Any]) -> None:
 def test_a_mapped_task_is_named_after_its_item(name: str, dags: dict[str, Any]) -> None:
     task = dags[name].get_task(name)
     assert task.is_mapped
-    assert task.partial_kwargs["map_index_template"] == "{{ task.subject }}"
+    assert task.partial_kwargs["map_index_template"] == "{{ task.named }}"
 
 
 @pytest.mark.parametrize("name", MAPPED)
@@ -187,7 +187,9 @@ def test_a_form_explains_its_fields_and_accepts_its_defaults(dag: Any) -> None:
         ("harvest", {"since": "last year"}),
         ("discover", {"min_stars": -1}),
         ("install", {"limit": 0}),
-        ("install", {"limit": 1001}),
+        ("install", {"limit": 64_001}),
+        ("install", {"shard": 0}),
+        ("validate", {"shard": 65}),
         ("install", {"limit": "all"}),
         ("install", {"only": "pallets__flask-5014"}),
         ("install", {"strategies": ["newest"]}),
