@@ -71,6 +71,13 @@ class Machine:
         self._answer("ready")
         self.start_engine()
 
+    @property
+    def pid(self) -> int:
+        """A process in the machine's network. Raises SandboxUnavailable."""
+        if self._process is None:
+            raise SandboxUnavailable("the drill's machine is off")
+        return self._process.pid
+
     def power_off(self) -> None:
         """End every process of the machine in the same moment, with no time to tidy up."""
         process, self._process = self._process, None
