@@ -33,12 +33,13 @@ def official_verdicts(
                 patches[name] = _NOTES if arm == NOTHING else patch
         if patches:
             print(f"{where}: {arm}, {len(patches)} instances", file=sys.stderr, flush=True)
-            for name, resolved in _evaluated(settings, dataset, patches, arm, jobs=jobs).items():
+            for name, resolved in evaluated(settings, dataset, patches, arm, jobs=jobs).items():
                 journal.add(Judged(instance_id=name, arm=arm, where=where, resolved=resolved))
 
 
-def _evaluated(settings: Settings, dataset: Path, patches: dict[str, bytes], arm: str, *, jobs: int) -> dict[str, bool]:
-    work = dataset.parent / "official" / f"{arm}-{len(patches)}"
+def evaluated(settings: Settings, dataset: Path, patches: dict[str, bytes], run: str, *, jobs: int) -> dict[str, bool]:
+    """Whether each patch resolves its instance, in a run of that name. Raises SandboxUnavailable."""
+    work = dataset.parent / "official" / f"{run}-{len(patches)}"
     work.mkdir(parents=True, exist_ok=True)
     lines = [
         {"instance_id": name, "model_patch": patch.decode("utf-8", "surrogateescape"), "model_name_or_path": "m"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from swemill.embedded import airflow_services, pass_runner, postgres, processes, services
+from swemill.embedded import airflow_database, airflow_services, pass_runner, postgres, processes, services
 from swemill.embedded.airflow_api import AirflowApi
 from swemill.embedded.doctor import CheckState, checks
 from swemill.embedded.pass_runner import PassStage, run_pass
@@ -215,6 +215,27 @@ def test_a_component_that_was_killed_is_restarted_and_its_orphans_are_ended(up, 
     assert processes.recorded(record) not in (None, scheduler)
     assert not any(orphan.alive() for orphan in orphans)
     assert {name: processes.recorded(settings.home / "run" / f"airflow-{name}.json") for name in others} == others
+
+
+def test_all_components_killed_at_once_are_started_again(up, settings, dags):
+    for name in airflow_services.COMPONENTS:
+        os.kill(processes.recorded(settings.home / "run" / f"airflow-{name}.json").pid, signal.SIGKILL)
+    services.up(settings, print, dags=dags)
+    assert services.status(settings).health.all_healthy
+    assert set(airflow_services.running(settings)) == set(airflow_services.COMPONENTS)
+
+
+def test_what_lost_its_database_reports_to_the_new_server_once_all_is_up(up, settings, dags):
+    postmaster = int((settings.postgres_dir / "postmaster.pid").read_text().partition("\n")[0])
+    os.kill(postmaster, signal.SIGKILL)
+    time.sleep(8)  # longer than any component is silent: they meet the absence
+    services.up(settings, print, dags=dags)
+    started = airflow_database.started(postgres.ensure(settings))
+    health = services.status(settings).health
+    assert health.all_healthy
+    # Airflow calls one healthy that reported half a minute ago: to the server that was killed.
+    assert len(health.heartbeats) == 3
+    assert all(report >= started for report in health.heartbeats.values())
 
 
 def test_down_stops_all_that_was_started_and_only_that(up, settings, dags):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from swemill.adapters.gateway import SCRIPTED
-from swemill.cli.context import say
+from swemill.cli.context import open_mill, say
 from swemill.cli.tables import print_checks, print_funnel
 from swemill.cli.waiting import waiting_out
 from swemill.embedded import doctor, services
@@ -110,7 +110,7 @@ def up() -> None:
 
 def migrate() -> None:
     """Bring the data's database to the newest schema (`up` and `run` do it by themselves)."""
-    Mill.open().store.migrate()
+    open_mill()
     say("database  migrated")
 
 

@@ -5,21 +5,15 @@ They outlive the command that starts them: the UI stays up after a pass. Each is
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
-
-from swemill.embedded import airflow_config, processes
-from swemill.embedded.airflow_api import AirflowApi
+from swemill.embedded import airflow_config, airflow_database, processes
+from swemill.embedded.airflow_api import AirflowApi, Health
 from swemill.embedded.airflow_config import AirflowHome
 from swemill.embedded.postgres import DatabaseUrls
 from swemill.errors import OrchestratorUnavailable
@@ -32,7 +26,10 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+_REPORTING = ("dag-processor", "scheduler", "triggerer")
 _READY_SECONDS = 240
+_REPORT_SECONDS = 20.0
+"""Within this time a component reports that works: several times the five seconds between two reports."""
 
 
 def start(
@@ -53,20 +50,26 @@ def start(
     if running(settings) and (not mark.exists() or mark.read_text() != fingerprint):
         say("airflow   settings, keys or plugins have changed: restarting")
         stop(settings)
-    if _all_run(settings) and (health := client.health()) and health.all_healthy:
+    since = airflow_database.started(urls)
+    health = client.health()
+    if _all_run(settings) and health and health.all_healthy and not _silent(settings, health, since):
         say(f"airflow   up at {home.url}")
         return client
-    _migrate(home, urls, environ, say)
+    airflow_database.migrate(home, urls, environ, say)
     processes.write_private(mark, fingerprint)
     if not _all_run(settings):
         # Components whose supervisor was killed leave workers behind that would work against the new ones.
         _end_orphans(settings)
+        for name in set(COMPONENTS) - set(running(settings)):
+            _record(settings, name).unlink(missing_ok=True)  # or `_wait` takes a death of before for one of now
     say("airflow   starting")
     fresh = [name for name in ("api-server", "dag-processor") if _start_component(settings, name, environ)]
     # The scheduler's workers call the API from their first moment on.
     _wait(settings, client, lambda: client.health() is not None)
     client.create_missing_pools(_pools())
-    fresh += [name for name in ("scheduler", "triggerer") if _start_component(settings, name, environ)]
+    if since:
+        _end_silent(settings, client, set(COMPONENTS) - set(fresh), since, say)
+    fresh += [name for name in COMPONENTS if _start_component(settings, name, environ)]
     _wait(settings, client, lambda: _healthy(client, fresh, started_at))
     say(f"airflow   up at {home.url} in {time.monotonic() - began:.0f} s")
     return client
@@ -110,42 +113,32 @@ def _fingerprint(home: AirflowHome, environ: Mapping[str, str]) -> str:
     return content.hexdigest()
 
 
-def _migrate(home: AirflowHome, urls: DatabaseUrls, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Create or migrate Airflow's tables, unless this version is known to have done so in this very database."""
-    done = home.folder / "migrated.json"
-    version = importlib.metadata.version("apache-airflow-core")
-    wanted = {
-        "airflow": version,
-        "database": hashlib.sha256(urls.airflow.encode()).hexdigest(),
-        "revision": _revision(urls),
-    }
-    try:
-        if wanted["revision"] and json.loads(done.read_text()) == wanted:
+def _silent(settings: Settings, health: Health, since: datetime | None) -> list[str]:
+    """Components that run and have not reported since the server of their database was started."""
+    reports = {name: health.heartbeats.get(name.replace("-", "_")) for name in running(settings) if name in _REPORTING}
+    return [name for name, report in reports.items() if since and (report is None or report < since)]
+
+
+def _end_silent(
+    settings: Settings, client: AirflowApi, older: Collection[str], since: datetime, say: Callable[[str], None]
+) -> None:
+    """End what has not noticed, or not survived, that its database was away.
+
+    A scheduler that loses its database leaves its loop, waits for its tasks, which may take an hour, and ends: all that
+    time it looks alive and schedules nothing.
+    """
+    deadline = time.monotonic() + _REPORT_SECONDS
+    while True:
+        health = client.health()
+        silent = sorted(set(_silent(settings, health, since)) & set(older)) if health else []
+        if health and not silent:
             return
-    except (FileNotFoundError, ValueError):
-        pass  # no mark, or one cut short: migrate, which does no harm twice
-    began = time.monotonic()
-    say("airflow   preparing its database")
-    result = subprocess.run(
-        [*_airflow(), "db", "migrate"], env=environ, cwd=home.folder, capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        said = "\n".join((result.stdout + result.stderr).strip().splitlines()[-12:])
-        raise OrchestratorUnavailable(f"Airflow's database cannot be migrated:\n{said}")
-    processes.write_private(done, json.dumps(wanted | {"revision": _revision(urls)}))
-    say(f"airflow   database ready in {time.monotonic() - began:.0f} s")
-
-
-def _revision(urls: DatabaseUrls) -> str | None:
-    engine = create_engine(urls.airflow)
-    try:
-        with engine.connect() as connection:
-            revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-            return revision
-    except SQLAlchemyError:
-        return None  # no such table yet
-    finally:
-        engine.dispose()
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    if silent:
+        say(f"airflow   lost its database: restarting {', '.join(silent)}")
+        processes.stop([_record(settings, name) for name in silent], grace=5)
 
 
 def _healthy(client: AirflowApi, fresh: Sequence[str], since: datetime) -> bool:
@@ -161,7 +154,7 @@ def _start_component(settings: Settings, name: str, environ: Mapping[str, str]) 
     if processes.recorded(_record(settings, name)):
         return False
     processes.start(
-        [*_airflow(), *COMPONENTS[name]],
+        [*airflow_database.PROGRAM, *COMPONENTS[name]],
         record=_record(settings, name),
         log=_log(settings, name),
         environ=environ,
@@ -208,10 +201,6 @@ def _pools() -> dict[str, dict[str, object]]:
     # The checked-in file is sized for two cores; containers are what fills a bigger machine.
     pools["docker_host"]["slots"] = max(int(str(pools["docker_host"]["slots"])), os.cpu_count() or 1)
     return pools
-
-
-def _airflow() -> list[str]:
-    return [sys.executable, "-m", "airflow"]
 
 
 def _record(settings: Settings, name: str) -> Path:
