@@ -32,7 +32,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT)]
 
 from swemill.embedded import postgres, services  # noqa: E402
-from swemill.errors import PassFailed, SwemillError, UserError  # noqa: E402
+from swemill.errors import PassFailed, SandboxUnavailable, SwemillError, UserError  # noqa: E402
 from swemill.jobs import validate  # noqa: E402
 from swemill.jobs.load import instance_spec, standing_validation_of  # noqa: E402
 from swemill.models import TestExecution  # noqa: E402
@@ -44,6 +44,8 @@ from swemill.wrong_patches import wrong_patches  # noqa: E402
 from tests.benchmarks.validation_real_official import evaluated  # noqa: E402
 
 SLOTS = json.loads((CHECKOUT / "config" / "pools.json").read_text())["docker_host"]["slots"]
+_NOT_RUN = 125
+"""Exit code of ``docker run``, from which on no test was run: tests that fail end with less."""
 ASK = 1.0
 """Seconds between two looks at a run."""
 
@@ -98,7 +100,11 @@ def measured(asked: argparse.Namespace) -> None:
             name: instance_spec(mill, standing_validation_of(session, name)[0].instance, None).patch for name in names
         }
     began = time.monotonic()
-    evaluated(settings, asked.home / "tasks.jsonl", patches, f"overhead-{int(time.time())}", jobs=SLOTS)
+    done = evaluated(settings, asked.home / "tasks.jsonl", patches, f"overhead-{int(time.time())}", jobs=SLOTS)
+    if done.keys() != patches.keys():
+        raise SandboxUnavailable(
+            f"the official harness came to an end for {len(done)} of {len(patches)} instances only"
+        )
     each = told("official harness, gold alone", time.monotonic() - began, len(patches)) / len(patches)
     print(f"  {each * runs / plain:.2f} times the bare loop, a run of tests for a run of tests", flush=True)
 
@@ -152,12 +158,16 @@ def bare(mill: Mill, name: str) -> Bare:
 
 
 def timed_loop(loop: Sequence[Bare]) -> float:
-    """Seconds that the bare loop takes."""
+    """Seconds that the bare loop takes. Raises SandboxUnavailable when a container does not run."""
 
     def one(instance: Bare) -> None:
         for script in instance.scripts:
             command = ["docker", "run", "--rm", "-i", "--network", "none", "--cpus", "1", instance.image, "sh", "-s"]
-            subprocess.run(command, input=script.encode(), capture_output=True, check=False)
+            done = subprocess.run(command, input=script.encode(), capture_output=True, check=False)
+            if done.returncode >= _NOT_RUN:
+                raise SandboxUnavailable(
+                    f"docker run of {instance.name}: {done.stderr.decode(errors='replace')[-500:]}"
+                )
 
     began = time.monotonic()
     with ThreadPoolExecutor(SLOTS) as pool:

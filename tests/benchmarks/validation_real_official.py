@@ -22,7 +22,11 @@ _NOTES = b"diff --git a/NOTES b/NOTES\nnew file mode 100644\n--- /dev/null\n+++ 
 def official_verdicts(
     settings: Settings, dataset: Path, names: Sequence[str], journal: Journal, *, where: str, jobs: int
 ) -> None:
-    """Evaluate what the journal lacks. Raises SandboxUnavailable when the command makes no report."""
+    """Evaluate what the journal lacks.
+
+    Raises:
+        SandboxUnavailable: the command makes no report, or came to no verdict for an instance; the others are kept.
+    """
     mill = Mill.open(settings)
     for arm in ARMS:
         patches = {}
@@ -33,12 +37,15 @@ def official_verdicts(
                 patches[name] = _NOTES if arm == NOTHING else patch
         if patches:
             print(f"{where}: {arm}, {len(patches)} instances", file=sys.stderr, flush=True)
-            for name, resolved in evaluated(settings, dataset, patches, arm, jobs=jobs).items():
+            verdicts = evaluated(settings, dataset, patches, arm, jobs=jobs)
+            for name, resolved in verdicts.items():
                 journal.add(Judged(instance_id=name, arm=arm, where=where, resolved=resolved))
+            if missing := sorted(patches.keys() - verdicts.keys()):
+                raise SandboxUnavailable(f"the official harness has no verdict of {arm} for {', '.join(missing)}")
 
 
 def evaluated(settings: Settings, dataset: Path, patches: dict[str, bytes], run: str, *, jobs: int) -> dict[str, bool]:
-    """Whether each patch resolves its instance, in a run of that name. Raises SandboxUnavailable."""
+    """Whether a patch resolves its instance, of those that came to an end. Raises SandboxUnavailable."""
     work = dataset.parent / "official" / f"{run}-{len(patches)}"
     work.mkdir(parents=True, exist_ok=True)
     lines = [
