@@ -5,10 +5,10 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from swemill.settings import LARGEST_SHARD
-
 MAPPED_LIMIT = 1000
 """Most mapped tasks of one run; the run starts the next while more is pending. 10,000 make a scheduler unhealthy."""
+LARGEST_SHARD = 64
+"""Most items of one mapped task: what ``swemill.settings`` allows, again here, since a DAG file imports none of it."""
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "swemill",

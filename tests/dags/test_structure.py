@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swemill.settings import CHECKOUT
+from swemill.settings import CHECKOUT, LARGEST_SHARD
 from tests.dags.conftest import DAGS
 
 NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
@@ -176,6 +176,11 @@ def test_a_form_explains_its_fields_and_accepts_its_defaults(dag: Any) -> None:
         assert len(field.description) > 10, name
         assert {"type", "enum"} & set(field.schema), name
     dag.params.validate()
+
+
+@pytest.mark.parametrize("dag_id", MAPPED)
+def test_a_form_takes_shards_as_large_as_the_settings_do(dags: dict[str, Any], dag_id: str) -> None:
+    assert dags[dag_id].params.get_param("shard").schema["maximum"] == LARGEST_SHARD
 
 
 @pytest.mark.parametrize(

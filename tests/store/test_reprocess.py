@@ -22,8 +22,7 @@ ID = "o__n-1"
 SUBJECT = f"{ID}@oracle#1"
 UNIFIED, ADAPTIVE = {"strategy": "unified"}, {"strategy": "adaptive"}
 LADDER = [config_key(Stage.INSTALL, 1, config) for config in (UNIFIED, ADAPTIVE)]
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-EVER = Window(since=TODAY - timedelta(days=1), until=TODAY + timedelta(days=2))
+EVER = Window(since=datetime.now(UTC) - timedelta(days=1), until=datetime.now(UTC) + timedelta(days=2))
 
 
 @pytest.fixture
@@ -142,6 +141,7 @@ def test_one_rung_of_the_ladder_is_climbed_again(history):
 
 
 def test_what_is_lost_is_found_by_reason_date_and_strategy_the_oldest_first(history):
+    before = datetime.now(UTC) - timedelta(minutes=1)
     first, second = history.harvest(), history.harvest(2)
     history.lose(work(Stage.INSTALL, "o__n-2", second, UNIFIED, repository="o/n"), Reason.BUILD_FAILED)
     history.lose(work(Stage.INSTALL, ID, first, UNIFIED, repository="o/n"), Reason.BUILD_TIMEOUT)
@@ -157,8 +157,8 @@ def test_what_is_lost_is_found_by_reason_date_and_strategy_the_oldest_first(hist
     assert len(lost(history, Stage.INSTALL, reasons=[Reason.BUILD_TIMEOUT])) == 1
     assert len(lost(history, Stage.INSTALL, reasons=[Reason.BUILD_TIMEOUT, Reason.BUILD_FAILED])) == 3
     assert len(lost(history, Stage.INSTALL, strategies=["adaptive"])) == 1
-    assert lost(history, Stage.INSTALL, Window(since=EVER.since, until=TODAY)) == []
-    assert lost(history, Stage.INSTALL, Window(since=TODAY + timedelta(days=1), until=EVER.until)) == []
+    assert lost(history, Stage.INSTALL, Window(since=EVER.since, until=before)) == []
+    assert lost(history, Stage.INSTALL, Window(since=datetime.now(UTC) + timedelta(minutes=1), until=EVER.until)) == []
     assert lost(history, Stage.VALIDATE) == []
 
 
