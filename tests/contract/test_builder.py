@@ -164,7 +164,7 @@ def test_an_image_can_be_the_base_of_the_next(api, builder: DockerBuilder, tag) 
 
 
 def test_a_failing_script_is_returned_with_the_logs_tail(builder: DockerBuilder, tag) -> None:
-    plan = planned(builder, "seq 200000; echo the cause >&2; exit 3", tag("bad"))
+    plan = planned(builder, "exec 2>&1; seq 200000; echo the cause >&2; exit 3", tag("bad"))
     result = builder.build(plan)
     assert (result.end, result.exit_code, result.image) == (BuildEnd.FAILED, 3, None)
     assert "the cause" in result.log[-2000:]

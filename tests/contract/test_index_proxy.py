@@ -7,6 +7,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,10 @@ def public(api, base_images: BaseImages) -> Iterator[BuildReach]:
 
 @pytest.fixture(scope="module")
 def bridge(api) -> str:
-    """The host's address in the engine's default network."""
-    return api.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"]
+    """The host's address in the engine's default network: its first, where the engine does not name it (20.10, started
+    for the first time)."""
+    config = api.inspect_network("bridge")["IPAM"]["Config"][0]
+    return config.get("Gateway") or str(ip_network(config["Subnet"])[1])
 
 
 @pytest.fixture(scope="module")

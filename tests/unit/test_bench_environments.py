@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -263,6 +263,15 @@ def test_an_interrupt_loses_only_what_is_under_way(bench):
     assert len(measured.records) == 8
 
 
+@pytest.fixture
+def heeding_interrupts() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the suite was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_interrupts")
 def test_an_interrupt_does_not_wait_for_threads(bench):
     forever, kept = threading.Event(), threading.Event()
 
