@@ -48,10 +48,11 @@ check: $(SETUP) ## formatting, lint, types, import contracts, unit tests: under 
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/unit
 
 # The training environment has no settings of ours: its pytest reads no configuration file.
+# Much of the suite waits for containers. A file stays with one process, which has a PostgreSQL of its own.
 test: $(SETUP) $(TRAINING) $(SCHEMAS) ## every test, against real PostgreSQL, Docker and Airflow
 	@$(BIN)/python -m swemill.embedded engine
 	@.venv-training/bin/python -m pytest -q -c /dev/null --rootdir=. --confcutdir=tests/training --import-mode=importlib tests/training
-	@$(BIN)/python -m pytest --ignore=tests/training $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/training $(PYTEST_ARGS)
 
 lock: $(SETUP) ## resolve requirements.in into requirements.txt anew
 	@$(BIN)/uv pip compile requirements.in -o requirements.txt --upgrade --python-version 3.11 --no-emit-index-url --no-annotate --quiet

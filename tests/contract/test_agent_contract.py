@@ -1,6 +1,7 @@
 """mini-swe-agent itself, through LiteLLM, against the scripted provider over real HTTP; and the rollout around it."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -151,7 +152,10 @@ def test_oracle_replays_any_patch_byte_for_byte(roll: Roll, repository: Path, pa
     assert (repository / "calc.py").read_bytes() == FIXED
 
 
-def test_idle_ends_well_and_empty_and_nothing_is_printed(roll: Roll, capfd: pytest.CaptureFixture[str]) -> None:
+def test_idle_ends_well_and_empty_and_nothing_is_printed(
+    roll: Roll, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)  # as Airflow has it
     result = roll("idle")
     assert "".join(capfd.readouterr()) == ""
     assert (result.agent.exit_status, result.agent.reason, result.patch) == ("Submitted", Reason.EMPTY_PATCH, b"")

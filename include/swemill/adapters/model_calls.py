@@ -5,6 +5,7 @@ the model; the time it cost is given back to the policy's clock. What the model 
 its time) ends the rollout by name. No message that leaves this module carries the key.
 """
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -180,6 +181,8 @@ def import_litellm() -> Any:
     import litellm
 
     litellm.suppress_debug_info = True
+    # Two lines a call otherwise, wherever somebody (Airflow, for one) has turned the root logger up.
+    logging.getLogger("LiteLLM").setLevel(logging.WARNING)
     return litellm
 
 

@@ -39,11 +39,19 @@ class ContainerLife:
         return self.ended is not None
 
     def blame(self, end: StreamEnd) -> None:
-        """A command of ours came to nothing. Raises SandboxUnavailable when that is the connection's doing."""
+        """A command of ours came to nothing: was it what runs in the sandbox?
+
+        Raises:
+            SandboxUnavailable: it was the connection, or somebody else stopped or removed the container.
+        """
         if self.ended_by_itself() or end.expired:
             return
         if self._inspect(end.exec_id).get("ExitCode") is None:
             raise SandboxUnavailable(f"the connection to sandbox {self._name} broke; run again")
+        # An engine under load calls a container running for a while after its processes were killed.
+        until = time.monotonic() + GRACE
+        while not self.ended_by_itself() and time.monotonic() < until:
+            time.sleep(0.25)
 
     def exit_code(self, end: StreamEnd) -> int:
         """Exit code of an ended exec. A sandbox that ended meanwhile by its command's doing counts as killed."""
